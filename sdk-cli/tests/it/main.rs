@@ -1,0 +1,5 @@
+//! The `tenor` command without a server.
+
+mod commands;
+mod json;
+mod usage;

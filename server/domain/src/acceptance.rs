@@ -1,0 +1,14 @@
+//! What background work accepts, asked before it is enqueued.
+
+use serde_json::Value;
+
+use crate::Error;
+
+/// Checks options when they are requested, so that a wrong one is the answer to the request and not the end of a job.
+/// `null` means the defaults.
+pub trait Acceptance: Send + Sync {
+    fn import_options(&self, options: &Value) -> Result<(), Error>;
+    fn split_options(&self, options: &Value) -> Result<(), Error>;
+    /// The parameters of model kind `kind`, completed by its defaults.
+    fn train_params(&self, kind: &str, params: &Value) -> Result<Value, Error>;
+}

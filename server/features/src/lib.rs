@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod arrays;
+pub mod contract;
+mod hash;
+pub mod numeric;
+pub mod pipeline;
+pub mod sparse;
+mod stop;
+pub mod text;
+pub mod tfidf;
+
+pub use stop::Stop;

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod accept;
+mod context;
+mod import_dataset;
+mod process_dataset;
+mod train_run;
+
+pub use accept::JobAcceptance;
+pub use context::Jobs;
+pub use import_dataset::ImportDataset;
+pub use process_dataset::ProcessDataset;
+pub use train_run::TrainRun;

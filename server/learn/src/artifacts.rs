@@ -1,0 +1,161 @@
+//! The files that a training leaves behind, ready to be stored.
+
+use serde_json::{Value, json};
+use tenor_domain::Error;
+
+use crate::baseline::Baseline;
+use crate::metrics::Evaluation;
+use crate::model::{Scratch, label_of};
+use crate::{Contribution, Examples, Model, plot, report};
+
+/// Wrong answers that are kept.
+pub const MAX_MISCLASSIFIED: usize = 200;
+/// Features a class in the importances file, and in the picture.
+const LISTED_FEATURES: usize = 100;
+const DRAWN_FEATURES: usize = 20;
+/// Contributions with each wrong answer.
+const EXPLAINED: usize = 10;
+/// Characters of a wrong answer's text.
+const SHOWN_CHARACTERS: usize = 2_000;
+
+/// One file of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Artifact {
+    /// Slash-separated relative name.
+    pub name: &'static str,
+    pub media_type: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+/// What the files are made from.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub model: &'a dyn Model,
+    /// Of the test rows.
+    pub evaluation: &'a Evaluation,
+    /// Of the validation rows.
+    pub validation: Option<&'a Evaluation>,
+    pub test: &'a Examples,
+    /// Row-major, of the test rows.
+    pub probabilities: &'a [f64],
+    pub baseline: &'a Baseline,
+    /// Rows of train, validation and test.
+    pub rows: [u64; 3],
+    /// Seconds of the training.
+    pub seconds: f64,
+    /// Whatever the caller wants in `metadata.json` besides: a JSON object.
+    pub extra: &'a Value,
+}
+
+/// Makes every file that needs no database: plots, reports, importances, schema, baseline, wrong answers, metadata.
+/// The wrong answers hold texts of test rows; the others hold terms and numbers only.
+pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
+    let Inputs { model, evaluation, .. } = *inputs;
+    let classes = model.classes();
+    if inputs.probabilities.len() != inputs.test.len() * classes.len() {
+        return Err(Error::invalid("probabilities", "must be those of the test rows, one a class"));
+    }
+    let importances = importances(model, LISTED_FEATURES);
+    let drawn: Vec<(String, Vec<Contribution>)> = importances
+        .iter()
+        .map(|(class, list)| (class.clone(), list.iter().take(DRAWN_FEATURES).cloned().collect()))
+        .collect();
+    let svg = |name, text: String| Artifact { name, media_type: "image/svg+xml", bytes: text.into_bytes() };
+    let text =
+        |name, text: String| Artifact { name, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() };
+    Ok(vec![
+        svg("plots/confusion_matrix.svg", plot::confusion_matrix(evaluation)),
+        svg("plots/roc_curve.svg", plot::roc(evaluation)),
+        svg("plots/pr_curve.svg", plot::precision_recall(evaluation)),
+        svg("plots/reliability.svg", plot::reliability(evaluation)),
+        svg("plots/feature_importances.svg", plot::top_features("Strongest features", &drawn)),
+        text("reports/classification_report.txt", report::classification_report(evaluation)),
+        text("reports/confusion_matrix.txt", report::confusion_table(evaluation)),
+        json_file("reports/evaluation.json", evaluation)?,
+        json_file("feature_importances.json", &importances_json(&importances))?,
+        json_file("model_schema.json", &schema(model))?,
+        json_file("baseline_statistics.json", inputs.baseline)?,
+        json_file("misclassified.json", &misclassified(inputs))?,
+        json_file("metadata.json", &metadata(inputs))?,
+    ])
+}
+
+/// The strongest features of each class; of the second alone when there are two, the first being its mirror.
+pub fn importances(model: &dyn Model, top_k: usize) -> Vec<(String, Vec<Contribution>)> {
+    let classes = model.classes();
+    let first = usize::from(classes.len() == 2);
+    let of_class = |(class, label): (usize, &String)| (label.clone(), model.top_features(class, top_k));
+    classes.iter().enumerate().skip(first).map(of_class).collect()
+}
+
+fn importances_json(importances: &[(String, Vec<Contribution>)]) -> Value {
+    importances.iter().map(|(class, features)| json!({ "class": class, "features": features })).collect()
+}
+
+fn schema(model: &dyn Model) -> Value {
+    let contract = model.contract();
+    json!({
+        "kind": model.kind(),
+        "text_column": contract.text_column,
+        "text_characters": [contract.min_chars, contract.max_chars],
+        "cleaning": contract.cleaning,
+        "numeric_features": contract.numeric,
+        "classes": contract.classes,
+        "stars": contract.stars,
+        "contract_hash": contract.hash(),
+        "size": model.size(),
+    })
+}
+
+fn metadata(inputs: &Inputs<'_>) -> Value {
+    json!({
+        "kind": inputs.model.kind(),
+        "params": inputs.model.params(),
+        "test_metrics": inputs.evaluation.metrics(""),
+        "validation_metrics": inputs.validation.map(|evaluation| evaluation.metrics("")),
+        "rows": { "train": inputs.rows[0], "validation": inputs.rows[1], "test": inputs.rows[2] },
+        "train_class_shares": inputs.baseline.class_shares,
+        "seconds": inputs.seconds,
+        "size": inputs.model.size(),
+        "extra": inputs.extra,
+    })
+}
+
+/// The wrong answers on the test rows, the most certain first, with the contributions that led to them.
+fn misclassified(inputs: &Inputs<'_>) -> Value {
+    let (model, test) = (inputs.model, inputs.test);
+    let classes = model.classes();
+    let row = |index: usize| &inputs.probabilities[index * classes.len()..(index + 1) * classes.len()];
+    let mut wrong: Vec<(f64, usize)> = (0..test.len())
+        .filter(|&index| label_of(row(index)) != test.labels[index] as usize)
+        .map(|index| (row(index)[label_of(row(index))], index))
+        .collect();
+    wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let count = wrong.len();
+    wrong.truncate(MAX_MISCLASSIFIED);
+    let mut scratch = Scratch::default();
+    let rows: Vec<Value> = wrong
+        .into_iter()
+        .map(|(confidence, index)| {
+            let answer = label_of(row(index));
+            let explanation = model.explain(&test.prepared(index), answer, EXPLAINED, &mut scratch);
+            let text: String = test.texts[index].chars().take(SHOWN_CHARACTERS).collect();
+            json!({
+                "row_id": format!("{:016x}", test.row_ids[index]),
+                "text": text,
+                "truth": classes[test.labels[index] as usize],
+                "answer": classes[answer],
+                "confidence": confidence,
+                "probabilities": row(index),
+                "explanation": explanation,
+            })
+        })
+        .collect();
+    json!({ "wrong": count, "shown": rows.len(), "of": test.len(), "rows": rows })
+}
+
+fn json_file(name: &'static str, value: &impl serde::Serialize) -> Result<Artifact, Error> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(Error::internal)?;
+    bytes.push(b'\n');
+    Ok(Artifact { name, media_type: "application/json", bytes })
+}

@@ -1,0 +1,47 @@
+//! What a training may use from outside, and whom it tells.
+
+use tenor_domain::Error;
+use tenor_features::Stop;
+
+/// Takes a share of the work done, 0 to 1, and what is being done.
+pub type OnProgress<'a> = &'a (dyn Fn(f64, &str) + Sync);
+/// Takes a metric's key, its value and its step.
+pub type OnMetric<'a> = &'a (dyn Fn(&str, f64, i64) + Sync);
+
+/// Seed, threads, cancelling, progress and metrics of one training.
+#[derive(Clone, Copy)]
+pub struct FitContext<'a> {
+    /// Same data, parameters and seed: same model, bit for bit.
+    pub seed: u64,
+    /// How many threads may work; 0 means one a core. The model does not depend on it.
+    pub threads: usize,
+    /// Checked many times a second.
+    pub stop: Stop<'a>,
+    pub on_progress: OnProgress<'a>,
+    pub on_metric: OnMetric<'a>,
+}
+
+impl FitContext<'static> {
+    /// One thread a core, never stops, tells nobody.
+    pub fn quiet(seed: u64) -> Self {
+        Self { seed, threads: 0, stop: Stop::never(), on_progress: &|_, _| (), on_metric: &|_, _, _| () }
+    }
+}
+
+impl FitContext<'_> {
+    pub fn progress(&self, share: f64, what: &str) {
+        (self.on_progress)(share, what);
+    }
+    pub fn metric(&self, key: &str, value: f64, step: i64) {
+        (self.on_metric)(key, value, step);
+    }
+    /// Runs `work` on a thread pool of its own with [`threads`](Self::threads) threads.
+    pub fn in_pool<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .thread_name(|index| format!("fit-{index}"))
+            .build()
+            .map_err(|error| Error::internal(format!("cannot start the training threads: {error}")))?;
+        pool.install(work)
+    }
+}

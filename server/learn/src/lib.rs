@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+pub mod artifacts;
+pub mod baseline;
+mod context;
+mod examples;
+pub mod file;
+pub mod metrics;
+mod model;
+pub mod params;
+pub mod plot;
+mod random;
+mod registry;
+pub mod report;
+#[cfg(test)]
+mod testing;
+
+pub use context::FitContext;
+pub use examples::{Examples, TrainingData};
+pub use file::{Lineage, ModelFile};
+pub use metrics::{EvaluateOptions, Evaluation, evaluate};
+pub use model::{Contribution, Explanation, Model, ModelSize, Scratch, Trainer, label_of, predict_all};
+pub use registry::Registry;

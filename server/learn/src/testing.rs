@@ -1,0 +1,94 @@
+//! A small model for the tests of this crate: scores by the length of the text and by one number.
+
+use serde_json::{Value, json};
+use tenor_domain::Error;
+use tenor_features::arrays::{Array, Arrays};
+use tenor_features::contract::{FeatureContract, Prepared};
+use tenor_features::pipeline::FeatureKind;
+use tenor_features::text::lexicon_digest;
+
+use crate::{
+    Contribution, Explanation, FitContext, Lineage, Model, ModelFile, ModelSize, Scratch, Trainer, TrainingData,
+};
+
+pub(crate) fn contract() -> FeatureContract {
+    serde_json::from_value(json!({
+        "format": 1, "text_column": "text", "cleaning": "unicode", "min_chars": 1, "max_chars": 1000,
+        "lexicon": lexicon_digest(), "classes": ["bad", "good"], "stars": null,
+        "numeric": [{ "name": "votes", "source": "caller", "min": 0.0, "max": 9.0, "mean": 1.5, "std": 2.0, "default": 1.0 }],
+    }))
+    .unwrap()
+}
+
+pub(crate) struct Toy {
+    pub contract: FeatureContract,
+    pub params: Value,
+    pub weight: f64,
+}
+
+pub(crate) fn toy() -> Toy {
+    Toy { contract: contract(), params: json!({"a": 0.1, "z": [1, "é"]}), weight: 0.25 }
+}
+
+impl Model for Toy {
+    fn kind(&self) -> &'static str {
+        "toy"
+    }
+    fn contract(&self) -> &FeatureContract {
+        &self.contract
+    }
+    fn params(&self) -> &Value {
+        &self.params
+    }
+    fn predict(&self, prepared: &Prepared, _: &mut Scratch, probabilities: &mut [f64]) {
+        let score = self.weight * prepared.cleaned.len() as f64 - prepared.numeric[0];
+        probabilities[1] = 1.0 / (1.0 + (-score).exp());
+        probabilities[0] = 1.0 - probabilities[1];
+    }
+    fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, _: &mut Scratch) -> Explanation {
+        let contribution =
+            |feature: &str, value| Contribution { feature: feature.into(), kind: FeatureKind::Numeric, value };
+        let (length, votes) = (self.weight * prepared.cleaned.len() as f64, -prepared.numeric[0]);
+        let both = vec![contribution("length", length), contribution("votes", votes)];
+        Explanation::new(class, 0.0, length + votes, both, top_k)
+    }
+    fn top_features(&self, _: usize, top_k: usize) -> Vec<Contribution> {
+        let terms = ["great", "<b>&\"'", "slow\u{7}"].into_iter().zip([self.weight, -1.5, 0.01]);
+        terms
+            .map(|(term, value)| Contribution { feature: term.into(), kind: FeatureKind::Term, value })
+            .take(top_k)
+            .collect()
+    }
+    fn save(&self, lineage: Lineage) -> Result<ModelFile, Error> {
+        let mut arrays = Arrays::default();
+        arrays.insert("toy.weight", Array::F64(vec![self.weight]));
+        arrays.insert("toy.bytes", Array::U8(vec![1, 2, 3]));
+        arrays.insert("toy.numbers", Array::U64(vec![u64::MAX]));
+        arrays.insert("toy.floats", Array::F32(vec![0.1, -0.0]));
+        Ok(ModelFile::new(self, arrays, lineage))
+    }
+    fn size(&self) -> ModelSize {
+        ModelSize { parameters: 1, nonzero: 1 }
+    }
+}
+
+pub(crate) struct ToyTrainer;
+
+impl Trainer for ToyTrainer {
+    fn kind(&self) -> &'static str {
+        "toy"
+    }
+    fn default_params(&self) -> Value {
+        json!({})
+    }
+    fn check_params(&self, params: &Value) -> Result<Value, Error> {
+        Ok(params.clone())
+    }
+    fn fit(&self, _: &TrainingData, params: &Value, _: &FitContext<'_>) -> Result<Box<dyn Model>, Error> {
+        Ok(Box::new(Toy { params: params.clone(), ..toy() }))
+    }
+    fn load(&self, file: &ModelFile) -> Result<Box<dyn Model>, Error> {
+        let weight = file.arrays.f64("toy.weight")?;
+        Ok(Box::new(Toy { contract: file.header.contract.clone(), params: file.header.params.clone(), weight }))
+    }
+}

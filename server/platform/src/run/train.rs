@@ -1,0 +1,176 @@
+//! Training as a job.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenor_domain::{
+    AliasName, Caller, Error, Etag, ExperimentId, ExperimentName, Metric, ModelName, ParamValue, RequestId, Run, RunId,
+    SplitId, State, Tags,
+};
+use tenor_store::{experiment, run, split};
+
+use super::{Runs, check_params};
+use crate::canonical::options;
+use crate::check;
+use crate::find;
+use crate::idempotency::{Request, deleted_since};
+use crate::job::{TRAIN_RUN, enqueue};
+use crate::model::contract::check_contract;
+
+/// What to train, on what. Stored with the run as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainSpec {
+    /// Created when it does not exist.
+    pub experiment: ExperimentName,
+    pub split_id: SplitId,
+    /// Model kind, e.g. `logreg`.
+    pub kind: String,
+    /// Parameters of the kind as a JSON object; null for the defaults.
+    pub params: Value,
+    /// The same data, parameters and seed give the same model file.
+    pub seed: u64,
+    /// Of the run; may be empty.
+    pub name: String,
+    pub tags: Tags,
+    /// Register the model under this name when the run succeeds.
+    pub register_model: Option<ModelName>,
+    /// Point these aliases at the new version.
+    pub aliases: Vec<AliasName>,
+}
+
+impl Runs<'_> {
+    /// Creates a run and enqueues the job that trains it, after the split's job if that has not finished.
+    ///
+    /// # Errors
+    /// `CONTRACT_BREAKING` when a deployment follows one of the aliases and the split's contract breaks what it serves.
+    pub async fn train(&self, caller: &Caller, spec: TrainSpec, request_id: Option<RequestId>) -> Result<Run, Error> {
+        self.train_or_check(caller, spec, request_id, false).await
+    }
+
+    /// The run that [`train`](Self::train) would begin, with its parameters complete; nothing is made.
+    pub async fn check_train(&self, caller: &Caller, spec: TrainSpec) -> Result<Run, Error> {
+        self.train_or_check(caller, spec, None, true).await
+    }
+
+    async fn train_or_check(
+        &self,
+        caller: &Caller,
+        mut spec: TrainSpec,
+        request_id: Option<RequestId>,
+        check_only: bool,
+    ) -> Result<Run, Error> {
+        check::label("name", &spec.name)?;
+        check::tags(&spec.tags)?;
+        if spec.kind.is_empty() {
+            return Err(Error::invalid("kind", "must name a model kind, e.g. `logreg`"));
+        }
+        check::label("kind", &spec.kind)?;
+        if spec.register_model.is_none() && !spec.aliases.is_empty() {
+            return Err(Error::invalid("aliases", "need `register_model`: an alias points at a registered version"));
+        }
+        if spec.aliases.len() > 20 {
+            return Err(Error::invalid("aliases", "must be at most 20"));
+        }
+        (spec.params, _) = options("params", &spec.params)?;
+        if let Some(acceptance) = &self.0.acceptance {
+            // Complete, so that the run shows what it was trained with and a later default changes nothing.
+            spec.params = acceptance.train_params(&spec.kind, &spec.params)?;
+        }
+        let mut params = typed(&spec.params)?;
+        params.insert("seed".to_owned(), seed(spec.seed));
+        check_params(&params)?;
+        let now = self.0.now();
+        let id = RunId::new();
+        let request = Request::new(caller, request_id.as_ref(), "TrainRun", &spec)?;
+        let mut tx = self.0.write().await?;
+        if let Some(earlier) = request.claim(&mut tx, id.as_str(), now).await? {
+            return run::by_id(&mut tx, &RunId::trusted(earlier)).await?.ok_or_else(|| deleted_since("run"));
+        }
+        let split = crate::split::by_id(&mut tx, &spec.split_id).await?;
+        // Under the version's lock the split's job cannot end between looking and depending on it unseen: the queue
+        // takes a finished dependency for what it is.
+        split::lock_version(&mut tx, &split.dataset_version_id).await?;
+        let split = crate::split::by_id(&mut tx, &spec.split_id).await?;
+        if matches!(split.state, State::Failed | State::Cancelled) {
+            return Err(Error::precondition(
+                "SPLIT_NOT_READY",
+                format!("split `{}` is {}; create it again", split.id, split.state),
+            ));
+        }
+        if let (Some(model), Some(outcome)) = (&spec.register_model, &split.outcome) {
+            // What is bound to be refused at the end is refused before it costs anything. The job looks again.
+            check_contract(&mut tx, model, &spec.aliases, &outcome.contract).await?;
+        }
+        let name = spec.experiment.as_str();
+        // `false`: it is there, which serves as well.
+        experiment::insert(&mut tx, &ExperimentId::new(), &spec.experiment, "", &Tags::new(), now).await?;
+        let experiment = find::experiment(&mut tx, name).await?;
+        let mut created = Run {
+            id,
+            experiment_id: experiment.id,
+            parent_run_id: None,
+            name: spec.name.clone(),
+            kind: spec.kind.clone(),
+            state: State::Pending,
+            params,
+            tags: spec.tags.clone(),
+            note: String::new(),
+            split_id: Some(split.id),
+            job_id: None,
+            spec: Some(serde_json::to_value(&spec).map_err(Error::internal)?),
+            error: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            etag: Etag(1),
+            metrics: BTreeMap::new(),
+        };
+        if check_only {
+            return Ok(created);
+        }
+        match run::insert(&mut tx, &created).await {
+            Ok(()) => {}
+            // The experiment went in between; the split is held.
+            Err(error) if error.is_foreign_key_violation() => {
+                tx.rollback().await?;
+                return self.0.experiments().get(name).await.and(Err(error.into()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let after = split.job_id.filter(|_| !split.state.is_final());
+        let job = enqueue(self.0, &mut tx, caller, TRAIN_RUN, json!({ "run_id": created.id }), after).await?;
+        run::set_job(&mut tx, &created.id, job).await?;
+        created.job_id = Some(job);
+        tx.commit().await?;
+        self.0.queue.wake();
+        Ok(created)
+    }
+}
+
+/// The members of a JSON object as parameters; arrays and objects as JSON text.
+fn typed(params: &Value) -> Result<BTreeMap<String, ParamValue>, Error> {
+    let Some(members) = params.as_object() else { return Ok(BTreeMap::new()) };
+    let mut typed = BTreeMap::new();
+    for (key, value) in members {
+        Metric::check_key("params", key)?;
+        let value = match value {
+            Value::Null => continue,
+            Value::Bool(value) => ParamValue::Bool(*value),
+            Value::String(text) => ParamValue::Text(text.clone()),
+            Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(integer), _) => ParamValue::Int(integer),
+                (None, Some(float)) => ParamValue::Float(float),
+                (None, None) => ParamValue::Text(number.to_string()),
+            },
+            nested => ParamValue::Text(nested.to_string()),
+        };
+        typed.insert(key.clone(), value);
+    }
+    Ok(typed)
+}
+
+/// Seeds above 2^63 do not fit an integer parameter.
+fn seed(seed: u64) -> ParamValue {
+    i64::try_from(seed).map_or_else(|_| ParamValue::Text(seed.to_string()), ParamValue::Int)
+}

@@ -1,0 +1,5 @@
+//! One conformance suite, run on SQLite and on PostgreSQL.
+
+mod blob;
+mod request;
+mod schema;

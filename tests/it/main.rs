@@ -1,0 +1,16 @@
+//! The whole server, driven as its users drive it: through the SDK, the CLI and plain HTTP.
+
+mod support;
+
+mod cli;
+mod contract;
+mod graphql;
+mod lifecycle;
+mod model_file;
+mod prediction;
+mod processes;
+mod readme;
+mod real_reviews;
+mod sdk_readme;
+mod telemetry;
+mod tracking;
