@@ -2,9 +2,11 @@
 
 pub mod arrays;
 pub mod contract;
+pub mod dense;
 mod hash;
 pub mod numeric;
 pub mod pipeline;
+pub mod random;
 pub mod sparse;
 mod stop;
 pub mod text;

@@ -193,6 +193,7 @@ impl Training {
             stop,
             on_progress: &fit_progress,
             on_metric: &on_metric,
+            checkpoints: None,
         };
 
         let trainer = self.registry.get(&self.kind)?;

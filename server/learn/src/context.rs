@@ -2,11 +2,22 @@
 
 use tenor_domain::Error;
 use tenor_features::Stop;
+use tenor_features::arrays::Arrays;
 
 /// Takes a share of the work done, 0 to 1, and what is being done.
 pub type OnProgress<'a> = &'a (dyn Fn(f64, &str) + Sync);
 /// Takes a metric's key, its value and its step.
 pub type OnMetric<'a> = &'a (dyn Fn(&str, f64, i64) + Sync);
+
+/// Keeps the state of one long fit, so that the next attempt at the very same fit goes on from there.
+pub trait Checkpoints: Sync {
+    /// The last state that was kept; `None` at the first attempt.
+    fn load(&self) -> Result<Option<Arrays>, Error>;
+    /// Whether enough time has passed since the start or the last state.
+    fn due(&self) -> bool;
+    /// Replaces the last state.
+    fn save(&self, state: &Arrays) -> Result<(), Error>;
+}
 
 /// Seed, threads, cancelling, progress and metrics of one training.
 #[derive(Clone, Copy)]
@@ -19,12 +30,14 @@ pub struct FitContext<'a> {
     pub stop: Stop<'a>,
     pub on_progress: OnProgress<'a>,
     pub on_metric: OnMetric<'a>,
+    /// Where a long fit keeps its state; `None`: it starts anew after a crash.
+    pub checkpoints: Option<&'a dyn Checkpoints>,
 }
 
 impl FitContext<'static> {
     /// One thread a core, never stops, tells nobody.
     pub fn quiet(seed: u64) -> Self {
-        Self { seed, threads: 0, stop: Stop::never(), on_progress: &|_, _| (), on_metric: &|_, _, _| () }
+        Self { seed, threads: 0, stop: Stop::never(), on_progress: &|_, _| (), on_metric: &|_, _, _| (), checkpoints: None }
     }
 }
 
@@ -34,6 +47,17 @@ impl FitContext<'_> {
     }
     pub fn metric(&self, key: &str, value: f64, step: i64) {
         (self.on_metric)(key, value, step);
+    }
+    /// The state of an earlier attempt. A fit that goes on from it ends in the same model as one that was never interrupted.
+    pub fn resume(&self) -> Result<Option<Arrays>, Error> {
+        self.checkpoints.map_or(Ok(None), Checkpoints::load)
+    }
+    /// Keeps the state that `state` makes, if it is time to. Called between two trees, epochs or iterations.
+    pub fn checkpoint(&self, state: impl FnOnce() -> Arrays) -> Result<(), Error> {
+        match self.checkpoints {
+            Some(checkpoints) if checkpoints.due() => checkpoints.save(&state()),
+            _ => Ok(()),
+        }
     }
     /// Runs `work` on a thread pool of its own with [`threads`](Self::threads) threads.
     pub fn in_pool<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {

@@ -9,13 +9,12 @@ pub mod metrics;
 mod model;
 pub mod params;
 pub mod plot;
-mod random;
 mod registry;
 pub mod report;
 #[cfg(test)]
 mod testing;
 
-pub use context::FitContext;
+pub use context::{Checkpoints, FitContext};
 pub use examples::{Examples, TrainingData};
 pub use file::{Lineage, ModelFile};
 pub use metrics::{EvaluateOptions, Evaluation, evaluate};

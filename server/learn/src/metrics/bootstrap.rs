@@ -5,7 +5,7 @@ use tenor_domain::Error;
 use tenor_features::Stop;
 
 use super::frame::Frame;
-use crate::random::Random;
+use tenor_features::random::Random;
 
 /// The 95 % interval of each score of `frame`; `None` where fewer than half of the samples define the score, or without
 /// samples. Sample `i` depends on the seed and on `i` only.

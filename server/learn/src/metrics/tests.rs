@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::random::Random;
+use tenor_features::random::Random;
 
 #[derive(serde::Deserialize)]
 struct Golden {

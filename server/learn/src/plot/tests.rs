@@ -1,6 +1,6 @@
 use super::*;
 use crate::metrics::{EvaluateOptions, Evaluation, evaluate};
-use crate::random::Random;
+use tenor_features::random::Random;
 use crate::testing::toy;
 use crate::{Model, artifacts, report};
 
