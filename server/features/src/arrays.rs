@@ -50,6 +50,9 @@ impl Arrays {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
         self.0.iter().map(|(name, array)| (name.as_str(), array))
     }
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
     /// Values of all arrays together.
     pub fn total_len(&self) -> usize {
         self.0.values().map(Array::len).sum()

@@ -42,28 +42,36 @@ impl NumericScaler {
         self.mean.len()
     }
 
+    pub fn mean(&self, feature: usize) -> f64 {
+        self.mean[feature]
+    }
+    pub fn scale(&self, feature: usize) -> f64 {
+        self.scale[feature]
+    }
+
     /// `(value - mean) / scale`, limited to [`MAX_DEVIATIONS`].
     pub fn scaled(&self, feature: usize, value: f64) -> f64 {
         ((value - self.mean[feature]) / self.scale[feature]).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
     }
 
-    /// Stores the fitted state under names that begin with `numeric.`.
-    pub fn save(&self, arrays: &mut Arrays) {
-        arrays.insert("numeric.mean", Array::F64(self.mean.clone()));
-        arrays.insert("numeric.scale", Array::F64(self.scale.clone()));
+    /// Stores the fitted state under names that begin with `prefix`.
+    pub fn save(&self, prefix: &str, arrays: &mut Arrays) {
+        arrays.insert(format!("{prefix}.mean"), Array::F64(self.mean.clone()));
+        arrays.insert(format!("{prefix}.scale"), Array::F64(self.scale.clone()));
     }
 
     /// Reads what [`save`](Self::save) stored.
-    pub fn load(arrays: &Arrays) -> Result<Self, Error> {
-        let (mean, scale) = (arrays.f64s("numeric.mean")?.to_vec(), arrays.f64s("numeric.scale")?.to_vec());
+    pub fn load(prefix: &str, arrays: &Arrays) -> Result<Self, Error> {
+        let (mean_name, scale_name) = (format!("{prefix}.mean"), format!("{prefix}.scale"));
+        let (mean, scale) = (arrays.f64s(&mean_name)?.to_vec(), arrays.f64s(&scale_name)?.to_vec());
         if mean.len() != scale.len() {
-            return Err(broken("numeric.scale", "must have one number a feature"));
+            return Err(broken(&scale_name, "must have one number a feature"));
         }
         if mean.iter().any(|value| !value.is_finite()) {
-            return Err(broken("numeric.mean", "must hold finite numbers"));
+            return Err(broken(&mean_name, "must hold finite numbers"));
         }
         if scale.iter().any(|value| !(value.is_finite() && *value > 0.0)) {
-            return Err(broken("numeric.scale", "must hold positive finite numbers"));
+            return Err(broken(&scale_name, "must hold positive finite numbers"));
         }
         Ok(Self { mean, scale })
     }

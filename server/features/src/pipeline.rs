@@ -1,4 +1,4 @@
-//! Prepared rows to the one sparse row that models learn from: terms first, then the numeric block.
+//! Prepared rows to what models learn from: one sparse row (terms, then numbers), or one dense row (components, then numbers).
 
 use rayon::prelude::*;
 use tenor_domain::Error;
@@ -6,26 +6,39 @@ use tenor_domain::Error;
 use crate::Stop;
 use crate::arrays::{Array, Arrays, broken};
 use crate::contract::{FeatureContract, Prepared};
+use crate::dense::DenseMatrix;
 use crate::numeric::NumericScaler;
-use crate::sparse::{CsrMatrix, SparseRow};
-use crate::tfidf::{self, Tfidf, TfidfParams};
+use crate::sparse::{CsrMatrix, RowRef, SparseRow};
+use crate::svd::{SvdParams, TruncatedSvd};
+use crate::tfidf::{self, Analyzer, Tfidf, TfidfParams, Unit};
 
 /// What the vectorizer is made of.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct VectorizerParams {
     #[serde(flatten)]
     pub tfidf: TfidfParams,
+    /// Shortest and longest n-gram of characters within words that make a second block of terms; `None` for no such block.
+    pub char_ngrams: Option<(u32, u32)>,
     /// Weight of the term block, above 0.
     pub text_weight: f64,
     /// Weight of the numeric block, above 0.
     pub numeric_weight: f64,
     /// Whether there is a numeric block at all.
     pub use_numeric: bool,
+    /// Replaces the terms by the components of a truncated SVD, each standardised; rows are dense then.
+    pub svd: Option<SvdParams>,
 }
 
 impl Default for VectorizerParams {
     fn default() -> Self {
-        Self { tfidf: TfidfParams::default(), text_weight: 1.0, numeric_weight: 1.0, use_numeric: true }
+        Self {
+            tfidf: TfidfParams::default(),
+            char_ngrams: None,
+            text_weight: 1.0,
+            numeric_weight: 1.0,
+            use_numeric: true,
+            svd: None,
+        }
     }
 }
 
@@ -38,7 +51,21 @@ impl VectorizerParams {
                 return Err(Error::invalid(name, format!("must be above 0 and at most 1e6, got {weight}")));
             }
         }
-        Ok(())
+        if let Some(characters) = self.characters() {
+            let range = (characters.ngram_min, characters.ngram_max);
+            characters.check().map_err(|_| {
+                let longest = TfidfParams::MAX_CHAR_NGRAM;
+                Error::invalid("char_ngrams", format!("must be null or two ascending lengths from 1 to {longest}, got {range:?}"))
+            })?;
+        }
+        self.svd.iter().try_for_each(SvdParams::check)
+    }
+
+    /// The second block of terms.
+    fn characters(&self) -> Option<TfidfParams> {
+        let (ngram_min, ngram_max) = self.char_ngrams?;
+        let analyzer = Analyzer { unit: Unit::CharWb, ..Analyzer::default() };
+        Some(TfidfParams { analyzer, ngram_min, ngram_max, ..self.tfidf.clone() })
     }
 }
 
@@ -58,88 +85,255 @@ pub enum FeatureKind {
     Term,
     /// A numeric feature of the contract.
     Numeric,
+    /// Characters within a word.
+    Characters,
+    /// All terms of one hash.
+    Hash,
+    /// A component of the truncated SVD.
+    Component,
 }
 
-/// A fitted TF-IDF and numeric block with their weights.
+/// The rows of a matrix, as the models of the vectorizer's kind take them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Matrix {
+    Sparse(CsrMatrix),
+    Dense(DenseMatrix),
+}
+
+impl Matrix {
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Sparse(matrix) => matrix.rows(),
+            Self::Dense(matrix) => matrix.rows(),
+        }
+    }
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Sparse(matrix) => matrix.width,
+            Self::Dense(matrix) => matrix.width,
+        }
+    }
+}
+
+/// A fitted TF-IDF, perhaps reduced to components, and numeric block with their weights.
 #[derive(Debug, Clone)]
 pub struct Vectorizer {
-    tfidf: Tfidf,
+    /// Blocks of terms, side by side: one, or one of words and one of characters.
+    text: Vec<Tfidf>,
+    reduced: Option<Reduced>,
     scaler: NumericScaler,
     text_weight: f64,
     numeric_weight: f64,
+}
+
+/// The truncated SVD of the terms and the standard scaling of its components.
+#[derive(Debug, Clone)]
+struct Reduced {
+    svd: TruncatedSvd,
+    scaler: NumericScaler,
+}
+
+/// `constant + sum of weight * TF-IDF value over the terms`: what a linear function of the components amounts to.
+#[derive(Debug, Clone)]
+pub struct Unfolded<'a> {
+    svd: &'a TruncatedSvd,
+    scale: Vec<f64>,
+    pub constant: f64,
+}
+
+impl Unfolded<'_> {
+    /// The weight of a term's TF-IDF value.
+    pub fn weight(&self, term: usize) -> f64 {
+        self.svd.weights(term).zip(&self.scale).map(|(weight, scale)| f64::from(weight) * scale).sum()
+    }
 }
 
 /// Room for one row at work; keep it to save allocations.
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     tfidf: tfidf::Scratch,
-    /// The last row that [`Vectorizer::transform_into`] made.
+    /// The last row that [`Vectorizer::transform_into`] made of a sparse vectorizer; the terms of a dense one.
     pub row: SparseRow,
+    /// The last row of a dense vectorizer.
+    pub dense: Vec<f32>,
 }
 
+/// Names of the blocks in a model file.
+const BLOCKS: [&str; 2] = ["tfidf", "characters"];
+
 impl Vectorizer {
-    /// Fits on `rows` and returns their matrix as well. The same for any number of threads.
-    pub fn fit(rows: Rows<'_>, params: &VectorizerParams, stop: Stop<'_>) -> Result<(Self, CsrMatrix), Error> {
+    /// Fits on `rows` and returns their matrix as well. The same for any number of threads; the seed is that of the SVD.
+    pub fn fit(rows: Rows<'_>, params: &VectorizerParams, seed: u64, stop: Stop<'_>) -> Result<(Self, Matrix), Error> {
         params.check()?;
         check_rows(rows)?;
-        let (tfidf, terms) = tfidf::fit_transform(rows.texts, &params.tfidf, stop)?;
+        let (words, mut terms) = tfidf::fit_transform(rows.texts, &params.tfidf, stop)?;
+        let mut text = vec![words];
+        if let Some(characters) = params.characters() {
+            let (characters, more) = tfidf::fit_transform(rows.texts, &characters, stop)?;
+            text.push(characters);
+            terms = terms.beside(&more);
+        }
         let scaler =
             if params.use_numeric { NumericScaler::fit(rows.width, rows.numeric) } else { NumericScaler::default() };
-        let vectorizer = Self { tfidf, scaler, text_weight: params.text_weight, numeric_weight: params.numeric_weight };
-        let matrix = vectorizer.join(terms, rows, stop)?;
+        let (reduced, components) = match &params.svd {
+            None => (None, None),
+            Some(svd) => {
+                let (svd, components) = TruncatedSvd::fit(&terms, svd, seed, stop)?;
+                let values: Vec<f64> = components.values.iter().map(|&value| f64::from(value)).collect();
+                let scaler = NumericScaler::fit(components.width, &values);
+                (Some(Reduced { svd, scaler }), Some(components))
+            }
+        };
+        let (text_weight, numeric_weight) = (params.text_weight, params.numeric_weight);
+        let vectorizer = Self { text, reduced, scaler, text_weight, numeric_weight };
+        let matrix = match &components {
+            None => Matrix::Sparse(vectorizer.join(&terms, rows, stop)?),
+            Some(components) => Matrix::Dense(vectorizer.join_dense(components, rows, stop)?),
+        };
         Ok((vectorizer, matrix))
     }
 
     /// The matrix of `rows`.
-    pub fn transform(&self, rows: Rows<'_>, stop: Stop<'_>) -> Result<CsrMatrix, Error> {
+    pub fn transform(&self, rows: Rows<'_>, stop: Stop<'_>) -> Result<Matrix, Error> {
         check_rows(rows)?;
-        let terms = self.tfidf.transform(rows.texts, stop)?;
-        self.join(terms, rows, stop)
+        let mut terms: Option<CsrMatrix> = None;
+        for block in &self.text {
+            let more = block.transform(rows.texts, stop)?;
+            terms = Some(terms.map_or_else(|| more.clone(), |terms| terms.beside(&more)));
+        }
+        let terms = terms.unwrap_or_else(|| CsrMatrix::empty(0));
+        Ok(match &self.reduced {
+            None => Matrix::Sparse(self.join(&terms, rows, stop)?),
+            Some(reduced) => Matrix::Dense(self.join_dense(&reduced.svd.transform(&terms, stop)?, rows, stop)?),
+        })
     }
 
-    /// Makes the row of one prepared input in `scratch.row`, without allocating once the scratch has grown.
+    /// Makes the row of one prepared input in `scratch.row`, or `scratch.dense` of a dense vectorizer, without allocating once
+    /// the scratch has grown.
     pub fn transform_into(&self, prepared: &Prepared, scratch: &mut Scratch) {
-        let row = &mut scratch.row;
-        self.tfidf.transform_into(&prepared.cleaned, 1.0, &mut scratch.tfidf, row);
-        row.values.iter_mut().for_each(|value| *value = self.weighted(*value));
-        self.append_numeric(&prepared.numeric, row);
+        let Scratch { tfidf, row, dense } = scratch;
+        row.clear();
+        let mut first = 0;
+        for block in &self.text {
+            block.append(&prepared.cleaned, first, tfidf, row);
+            first += block.width() as u32;
+        }
+        match &self.reduced {
+            None => {
+                row.values.iter_mut().for_each(|value| *value = self.weighted(*value));
+                self.append_numeric(&prepared.numeric, row);
+            }
+            Some(reduced) => {
+                dense.clear();
+                dense.resize(self.width(), 0.0);
+                let (components, numbers) = dense.split_at_mut(reduced.svd.components());
+                reduced.svd.project_into(row.as_ref(), components);
+                self.scale_components(reduced, components);
+                self.scale_numbers(&prepared.numeric, numbers);
+            }
+        }
     }
 
     /// Number of columns.
     pub fn width(&self) -> usize {
-        self.tfidf.width() + self.scaler.width()
+        self.reduced.as_ref().map_or(self.terms(), |reduced| reduced.svd.components()) + self.scaler.width()
     }
-    /// Number of term columns; the numeric ones follow.
+    /// Number of terms, whether they are columns or were reduced to components.
     pub fn terms(&self) -> usize {
-        self.tfidf.width()
+        self.text.iter().map(Tfidf::width).sum()
     }
-    pub fn tfidf(&self) -> &Tfidf {
-        &self.tfidf
+    /// Number of numeric columns, which are the last ones.
+    pub fn numbers(&self) -> usize {
+        self.scaler.width()
+    }
+    /// Whether rows are dense.
+    pub fn is_dense(&self) -> bool {
+        self.reduced.is_some()
+    }
+    /// The truncated SVD of a dense vectorizer.
+    pub fn svd(&self) -> Option<&TruncatedSvd> {
+        self.reduced.as_ref().map(|reduced| &reduced.svd)
     }
     /// Kind and name of `column`; the names of numeric columns come from `contract`.
-    pub fn feature<'a>(&'a self, column: usize, contract: &'a FeatureContract) -> (FeatureKind, &'a str) {
-        match column.checked_sub(self.tfidf.width()) {
-            None => (FeatureKind::Term, self.tfidf.term(column)),
-            Some(at) => (FeatureKind::Numeric, contract.numeric.get(at).map_or("", |feature| feature.name.as_str())),
+    pub fn feature(&self, column: usize, contract: &FeatureContract) -> (FeatureKind, String) {
+        let numbers_from = self.width() - self.scaler.width();
+        if let Some(at) = column.checked_sub(numbers_from) {
+            let name = contract.numeric.get(at).map_or("", |feature| feature.name.as_str());
+            return (FeatureKind::Numeric, name.to_owned());
         }
+        if self.reduced.is_some() {
+            return (FeatureKind::Component, format!("component {}", column + 1));
+        }
+        self.term(column)
+    }
+    /// Kind and text of a term, by its place among all terms.
+    pub fn term(&self, mut place: usize) -> (FeatureKind, String) {
+        for block in &self.text {
+            if place >= block.width() {
+                place -= block.width();
+                continue;
+            }
+            return match (block.is_hashed(), block.unit()) {
+                (true, _) => (FeatureKind::Hash, format!("#{place}")),
+                (false, Unit::Word) => (FeatureKind::Term, block.term(place).to_owned()),
+                (false, _) => (FeatureKind::Characters, block.term(place).to_owned()),
+            };
+        }
+        (FeatureKind::Term, String::new())
+    }
+
+    /// A linear function of the components, one weight each, as one of the terms; `None` unless the rows are dense.
+    pub fn unfold(&self, weights: &[f64]) -> Option<Unfolded<'_>> {
+        let reduced = self.reduced.as_ref()?;
+        let scale: Vec<f64> =
+            weights.iter().enumerate().map(|(at, weight)| weight * self.text_weight / reduced.scaler.scale(at)).collect();
+        let constant = -scale.iter().enumerate().map(|(at, scale)| scale * reduced.scaler.mean(at)).sum::<f64>();
+        Some(Unfolded { svd: &reduced.svd, scale, constant })
     }
 
     /// Stores the fitted state.
     pub fn save(&self, arrays: &mut Arrays) {
-        self.tfidf.save(arrays);
-        self.scaler.save(arrays);
+        for (name, block) in BLOCKS.iter().zip(&self.text) {
+            block.save(name, arrays);
+        }
+        if let Some(reduced) = &self.reduced {
+            reduced.svd.save(arrays);
+            reduced.scaler.save("components", arrays);
+        }
+        self.scaler.save("numeric", arrays);
         arrays.insert("pipeline.weights", Array::F64(vec![self.text_weight, self.numeric_weight]));
     }
 
     /// Reads what [`save`](Self::save) stored, and checks that it fits `contract`.
     pub fn load(arrays: &Arrays, contract: &FeatureContract) -> Result<Self, Error> {
-        let (tfidf, scaler) = (Tfidf::load(arrays)?, NumericScaler::load(arrays)?);
+        let mut text = vec![Tfidf::load(BLOCKS[0], arrays)?];
+        if arrays.contains("characters.idf") {
+            text.push(Tfidf::load(BLOCKS[1], arrays)?);
+        }
+        let terms: usize = text.iter().map(Tfidf::width).sum();
+        if u32::try_from(terms).is_err() {
+            return Err(broken("tfidf.idf", "has too many terms"));
+        }
+        let reduced = match arrays.contains("svd.weights") {
+            false => None,
+            true => {
+                let (svd, scaler) = (TruncatedSvd::load(arrays)?, NumericScaler::load("components", arrays)?);
+                if svd.width() != terms {
+                    return Err(broken("svd.weights", "must have one row a term"));
+                }
+                if scaler.width() != svd.components() {
+                    return Err(broken("components.mean", "must have one number a component"));
+                }
+                Some(Reduced { svd, scaler })
+            }
+        };
+        let scaler = NumericScaler::load("numeric", arrays)?;
         if scaler.width() != 0 && scaler.width() != contract.numeric.len() {
             return Err(broken("numeric.mean", "must have one number a feature of the contract"));
         }
         match arrays.f64s("pipeline.weights")? {
             &[text_weight, numeric_weight] if [text_weight, numeric_weight].iter().all(|w| *w > 0.0 && *w <= 1e6) => {
-                Ok(Self { tfidf, scaler, text_weight, numeric_weight })
+                Ok(Self { text, reduced, scaler, text_weight, numeric_weight })
             }
             _ => Err(broken("pipeline.weights", "must hold two weights above 0 and at most 1e6")),
         }
@@ -149,15 +343,29 @@ impl Vectorizer {
         (f64::from(value) * self.text_weight) as f32
     }
 
+    /// A number of the numeric block. A caller that skipped the contract may bring too few values: the mean stands in.
+    fn number(&self, feature: usize, values: &[f64]) -> f32 {
+        let scaled = values.get(feature).map_or(0.0, |value| self.scaler.scaled(feature, *value));
+        (scaled * self.numeric_weight) as f32
+    }
+
     fn append_numeric(&self, values: &[f64], row: &mut SparseRow) {
         for feature in 0..self.scaler.width() {
-            // A caller that skipped the contract may bring too few values: the mean stands in.
-            let scaled = values.get(feature).map_or(0.0, |value| self.scaler.scaled(feature, *value));
-            row.push((self.tfidf.width() + feature) as u32, (scaled * self.numeric_weight) as f32);
+            row.push((self.terms() + feature) as u32, self.number(feature, values));
         }
     }
 
-    fn join(&self, terms: CsrMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<CsrMatrix, Error> {
+    fn scale_numbers(&self, values: &[f64], out: &mut [f32]) {
+        out.iter_mut().enumerate().for_each(|(feature, out)| *out = self.number(feature, values));
+    }
+
+    fn scale_components(&self, reduced: &Reduced, components: &mut [f32]) {
+        for (at, value) in components.iter_mut().enumerate() {
+            *value = (reduced.scaler.scaled(at, f64::from(*value)) * self.text_weight) as f32;
+        }
+    }
+
+    fn join(&self, terms: &CsrMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<CsrMatrix, Error> {
         const CHUNK: usize = 4_096;
         let blocks: Result<Vec<CsrMatrix>, Error> = (0..terms.rows().div_ceil(CHUNK))
             .into_par_iter()
@@ -167,17 +375,39 @@ impl Vectorizer {
                 let mut row = SparseRow::default();
                 for index in chunk * CHUNK..terms.rows().min((chunk + 1) * CHUNK) {
                     row.clear();
-                    let of_terms = terms.row(index);
-                    row.columns.extend_from_slice(of_terms.columns);
-                    row.values.extend(of_terms.values.iter().map(|&value| self.weighted(value)));
-                    let numeric = rows.numeric.get(index * rows.width..(index + 1) * rows.width).unwrap_or_default();
-                    self.append_numeric(numeric, &mut row);
+                    let RowRef { columns, values } = terms.row(index);
+                    row.columns.extend_from_slice(columns);
+                    row.values.extend(values.iter().map(|&value| self.weighted(value)));
+                    self.append_numeric(rows.numbers(index), &mut row);
                     block.push(row.as_ref());
                 }
                 Ok(block)
             })
             .collect();
         Ok(CsrMatrix::stack(self.width(), blocks?))
+    }
+
+    fn join_dense(&self, components: &DenseMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<DenseMatrix, Error> {
+        let Some(reduced) = &self.reduced else { return Err(Error::internal("the vectorizer has no components")) };
+        let mut matrix = DenseMatrix::zeros(rows.texts.len(), self.width());
+        matrix.values.par_chunks_mut(self.width().max(1)).enumerate().try_for_each(|(index, row)| {
+            if index % 4_096 == 0 {
+                stop.check()?;
+            }
+            let (of_text, numbers) = row.split_at_mut(components.width);
+            of_text.copy_from_slice(components.row(index));
+            self.scale_components(reduced, of_text);
+            self.scale_numbers(rows.numbers(index), numbers);
+            Ok::<(), Error>(())
+        })?;
+        Ok(matrix)
+    }
+}
+
+impl Rows<'_> {
+    /// The numbers of row `index`; empty when there are none.
+    fn numbers(&self, index: usize) -> &[f64] {
+        self.numeric.get(index * self.width..(index + 1) * self.width).unwrap_or_default()
     }
 }
 
@@ -195,61 +425,4 @@ fn check_rows(rows: Rows<'_>) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fit(params: &VectorizerParams) -> (Vectorizer, CsrMatrix, Vec<Prepared>) {
-        let texts: Vec<String> =
-            (0..50).map(|i| format!("great book {} of the {}", "slow ".repeat(i % 4), i % 7)).collect();
-        let numeric: Vec<f64> = (0..100).map(|i| f64::from(i * i) / 7.0).collect();
-        let rows = Rows { texts: &texts, numeric: &numeric, width: 2 };
-        let (vectorizer, matrix) = Vectorizer::fit(rows, params, Stop::never()).unwrap();
-        assert_eq!(vectorizer.transform(rows, Stop::never()).unwrap(), matrix);
-        let prepared =
-            texts.into_iter().zip(numeric.chunks(2)).map(|(cleaned, row)| Prepared { cleaned, numeric: row.to_vec() });
-        (vectorizer, matrix, prepared.collect())
-    }
-
-    #[test]
-    fn a_row_is_the_same_alone_and_in_a_batch_before_and_after_saving() {
-        let params = VectorizerParams { text_weight: 0.3, numeric_weight: 2.5, ..VectorizerParams::default() };
-        let (vectorizer, matrix, prepared) = fit(&params);
-        let numeric = ["x", "y"].map(|name| {
-            serde_json::json!({ "name": name, "source": "caller", "min": 0.0, "max": 1.0, "mean": 0.0, "std": 1.0, "default": 0.0 })
-        });
-        let contract: FeatureContract = serde_json::from_value(serde_json::json!({
-            "format": 1, "text_column": "t", "cleaning": "unicode", "min_chars": 1, "max_chars": 9,
-            "lexicon": crate::text::lexicon_digest(), "classes": ["a", "b"], "stars": null,
-            "numeric": numeric,
-        }))
-        .unwrap();
-        let mut arrays = Arrays::default();
-        vectorizer.save(&mut arrays);
-        let loaded = Vectorizer::load(&arrays, &contract).unwrap();
-        let mut scratch = Scratch::default();
-        for (index, prepared) in prepared.iter().enumerate() {
-            for vectorizer in [&vectorizer, &loaded] {
-                vectorizer.transform_into(prepared, &mut scratch);
-                assert_eq!(scratch.row.as_ref(), matrix.row(index));
-            }
-        }
-        assert_eq!(vectorizer.feature(0, &contract), (FeatureKind::Term, "book"));
-        assert_eq!(vectorizer.feature(vectorizer.width() - 1, &contract), (FeatureKind::Numeric, "y"));
-        let mut narrow = contract;
-        narrow.numeric.pop();
-        assert!(Vectorizer::load(&arrays, &narrow).is_err());
-    }
-
-    #[test]
-    fn without_the_numeric_block_there_are_only_terms() {
-        let (vectorizer, matrix, _) = fit(&VectorizerParams { use_numeric: false, ..VectorizerParams::default() });
-        assert_eq!(vectorizer.width(), vectorizer.terms());
-        assert_eq!(matrix.width, vectorizer.terms());
-    }
-
-    #[test]
-    fn rows_of_the_wrong_width_are_refused() {
-        let rows = Rows { texts: &["aa bb".to_owned()], numeric: &[1.0], width: 2 };
-        assert!(Vectorizer::fit(rows, &VectorizerParams::default(), Stop::never()).is_err());
-    }
-}
+mod tests;

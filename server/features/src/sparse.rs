@@ -64,6 +64,22 @@ impl CsrMatrix {
         self.values.extend_from_slice(row.values);
         self.offsets.push(self.columns.len());
     }
+    /// Puts the columns of `other`, which must have as many rows, to the right of this matrix's.
+    #[must_use]
+    pub fn beside(&self, other: &Self) -> Self {
+        let mut both = Self::empty(self.width + other.width);
+        both.columns.reserve(self.columns.len() + other.columns.len());
+        both.values.reserve(self.values.len() + other.values.len());
+        for index in 0..self.rows() {
+            let (left, right) = (self.row(index), other.row(index));
+            both.columns.extend_from_slice(left.columns);
+            both.columns.extend(right.columns.iter().map(|&column| column + self.width as u32));
+            both.values.extend_from_slice(left.values);
+            both.values.extend_from_slice(right.values);
+            both.offsets.push(both.columns.len());
+        }
+        both
+    }
     /// Puts blocks of rows below each other, in their order.
     pub fn stack(width: usize, blocks: Vec<CsrMatrix>) -> Self {
         let (rows, entries) = blocks.iter().fold((0, 0), |(r, e), block| (r + block.rows(), e + block.columns.len()));

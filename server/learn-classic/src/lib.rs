@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-pub mod logreg;
+mod features;
+pub mod linear;
+mod weights;
 
 use std::sync::Arc;
 
@@ -8,5 +10,5 @@ use tenor_learn::Trainer;
 
 /// One trainer of every kind in this crate.
 pub fn trainers() -> Vec<Arc<dyn Trainer>> {
-    vec![Arc::new(logreg::LogisticRegression)]
+    vec![Arc::new(linear::LogisticRegression), Arc::new(linear::NbSvm), Arc::new(linear::ComplementNb)]
 }

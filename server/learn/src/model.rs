@@ -71,11 +71,12 @@ pub struct Contribution {
 }
 
 impl Contribution {
-    /// How the feature reads in a list: `great`, or `[text_len]` for a numeric one.
+    /// How the feature reads in a list: `great`, `"gre"` for characters, or `[text_len]` for a numeric one.
     pub fn label(&self) -> String {
         match self.kind {
-            FeatureKind::Term => self.feature.clone(),
-            FeatureKind::Numeric => format!("[{}]", self.feature),
+            FeatureKind::Term | FeatureKind::Hash => self.feature.clone(),
+            FeatureKind::Characters => format!("\"{}\"", self.feature),
+            FeatureKind::Numeric | FeatureKind::Component => format!("[{}]", self.feature),
         }
     }
 }

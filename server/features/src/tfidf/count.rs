@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use tenor_domain::Error;
 
+use super::analyze::Cutter;
 use super::vocabulary::NONE;
 use crate::Stop;
 use crate::hash::{Interner, hash_u64};
@@ -17,7 +18,7 @@ pub(super) struct Count {
     pub documents: u32,
 }
 
-/// The documents as numbers of words.
+/// The documents as numbers of words (or of characters, with [`NONE`] at the borders).
 #[derive(Default)]
 pub(super) struct Documents {
     pub words: Interner,
@@ -34,13 +35,13 @@ pub(super) fn ranges(ends: &[usize]) -> impl Iterator<Item = (u32, std::ops::Ran
 }
 
 /// Reads `texts` in chunks, `wave` of them side by side, and joins them in their order.
-pub(super) fn read(texts: &[impl AsRef<str> + Sync], stop: Stop<'_>) -> Result<Documents, Error> {
+pub(super) fn read(texts: &[impl AsRef<str> + Sync], cutter: &Cutter, stop: Stop<'_>) -> Result<Documents, Error> {
     const WAVE: usize = 64;
     let mut all = Documents::default();
     for wave in texts.chunks(super::transform::CHUNK * WAVE) {
         let chunks: Vec<Documents> = wave
             .par_chunks(super::transform::CHUNK)
-            .map(|chunk| stop.check().map(|()| read_chunk(chunk)))
+            .map(|chunk| stop.check().map(|()| read_chunk(chunk, cutter)))
             .collect::<Result<_, _>>()?;
         for chunk in chunks {
             stop.check()?;
@@ -52,19 +53,34 @@ pub(super) fn read(texts: &[impl AsRef<str> + Sync], stop: Stop<'_>) -> Result<D
                 all.counts[number as usize].documents += count.documents;
             }
             let start = all.tokens.len();
-            all.tokens.extend(chunk.tokens.iter().map(|&token| numbers[token as usize]));
+            all.tokens.extend(chunk.tokens.iter().map(|&token| if token == NONE { NONE } else { numbers[token as usize] }));
             all.ends.extend(chunk.ends.iter().map(|end| start + end));
         }
     }
     Ok(all)
 }
 
-fn read_chunk(texts: &[impl AsRef<str>]) -> Documents {
+fn read_chunk(texts: &[impl AsRef<str>], cutter: &Cutter) -> Documents {
     let mut chunk = Documents::default();
     let mut last_document = Vec::new();
+    // Rewriting a word (stemming above all) costs much more than finding it, so each raw word is rewritten once.
+    let (mut raw_words, mut rewritten) = (Interner::default(), Vec::new());
     for (document, text) in (0u32..).zip(texts) {
-        for word in super::tokens(text.as_ref()) {
-            let id = chunk.words.intern(word.as_bytes());
+        cutter.for_each(text.as_ref(), |unit| {
+            let Some(raw) = unit else { return chunk.tokens.push(NONE) };
+            let id = if cutter.keeps_words() {
+                chunk.words.intern(raw.as_bytes())
+            } else {
+                let number = raw_words.intern(raw.as_bytes()) as usize;
+                if number == rewritten.len() {
+                    rewritten.push(NONE);
+                    cutter.rewrite(raw, |word| rewritten[number] = chunk.words.intern(word.as_bytes()));
+                }
+                match rewritten[number] {
+                    NONE => return,
+                    id => id,
+                }
+            };
             if id as usize == chunk.counts.len() {
                 chunk.counts.push(Count::default());
                 last_document.push(NONE);
@@ -76,7 +92,7 @@ fn read_chunk(texts: &[impl AsRef<str>]) -> Documents {
                 count.documents += 1;
             }
             chunk.tokens.push(id);
-        }
+        });
         chunk.ends.push(chunk.tokens.len());
     }
     chunk
@@ -117,7 +133,7 @@ pub(super) fn count_pairs(
                 }
                 let last_words = documents.tokens.get(range.start + n - 1..range.end).unwrap_or_default();
                 for (&first, &word) in shorter[range].iter().zip(last_words) {
-                    if first == NONE {
+                    if first == NONE || word == NONE {
                         continue;
                     }
                     let key = u64::from(first) << 32 | u64::from(word);

@@ -3,16 +3,22 @@
 use rayon::prelude::*;
 use tenor_domain::Error;
 
+use super::analyze::{Cutter, Unit};
 use super::count::{Count, Documents, Grams, count_pairs, number_positions, ranges, read};
-use super::transform::{CHUNK, Scratch};
+use super::transform::{CHUNK, Scratch, Weights};
 use super::vocabulary::{NONE, Vocabulary};
-use super::{Tfidf, TfidfParams};
+use super::{Columns, Tfidf, TfidfParams};
 use crate::Stop;
 use crate::sparse::{CsrMatrix, SparseRow};
 
 /// Learns the vocabulary and the document frequencies of `texts`. The result is the same for any number of threads.
 pub fn fit(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>) -> Result<Tfidf, Error> {
-    Ok(learn(texts, params, stop)?.0)
+    params.check()?;
+    if let Some(hashing) = params.hashing() {
+        return Ok(hashing.fit_transform(texts, params, stop)?.0);
+    }
+    let (vocabulary, idf, _) = learn(texts, params, stop)?;
+    Ok(Tfidf::new(params, Columns::Terms(vocabulary), idf))
 }
 
 /// [`fit`], and the rows of the same texts without reading them again.
@@ -21,31 +27,38 @@ pub fn fit_transform(
     params: &TfidfParams,
     stop: Stop<'_>,
 ) -> Result<(Tfidf, CsrMatrix), Error> {
-    let (tfidf, documents) = learn(texts, params, stop)?;
+    params.check()?;
+    if let Some(hashing) = params.hashing() {
+        return hashing.fit_transform(texts, params, stop);
+    }
+    let (vocabulary, idf, documents) = learn(texts, params, stop)?;
     // From words of the documents to words of the vocabulary.
     let words: Vec<u32> = (0..documents.words.len() as u32)
-        .map(|id| std::str::from_utf8(documents.words.text(id)).map_or(NONE, |word| tfidf.vocabulary.word(word)))
+        .map(|id| std::str::from_utf8(documents.words.text(id)).map_or(NONE, |word| vocabulary.word(word)))
         .collect();
+    let word = |token: &u32| words.get(*token as usize).copied().unwrap_or(NONE);
     let all: Vec<_> = ranges(&documents.ends).map(|(_, range)| range).collect();
+    let weights = Weights { idf: &idf, sublinear: params.sublinear };
     let blocks: Result<Vec<_>, Error> = all
         .par_chunks(CHUNK)
         .map(|chunk| {
             stop.check()?;
             let (mut scratch, mut row) = (Scratch::default(), SparseRow::default());
-            let mut known = Vec::new();
-            let mut block = CsrMatrix::empty(tfidf.width());
+            let mut block = CsrMatrix::empty(idf.len());
             for range in chunk {
-                known.clear();
-                known.extend(documents.tokens[range.clone()].iter().map(|&token| words[token as usize]));
+                scratch.words.clear();
+                scratch.words.extend(documents.tokens[range.clone()].iter().map(word));
+                scratch.columns.clear();
+                vocabulary.for_each_column(&scratch.words, |column| scratch.columns.push(column));
                 row.clear();
-                tfidf.weigh(&known, 1.0, &mut scratch, &mut row);
+                weights.weigh(0, &mut scratch, &mut row);
                 block.push(row.as_ref());
             }
             Ok(block)
         })
         .collect();
-    let matrix = CsrMatrix::stack(tfidf.width(), blocks?);
-    Ok((tfidf, matrix))
+    let matrix = CsrMatrix::stack(idf.len(), blocks?);
+    Ok((Tfidf::new(params, Columns::Terms(vocabulary), idf), matrix))
 }
 
 /// A term that may become a column: `level` words, `number` among the n-grams of that length.
@@ -56,17 +69,22 @@ struct Candidate {
     count: Count,
 }
 
-fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>) -> Result<(Tfidf, Documents), Error> {
-    params.check()?;
+/// The terms, their idf and the documents as numbers of words.
+type Learned = (Vocabulary, Vec<f64>, Documents);
+
+fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>) -> Result<Learned, Error> {
     if texts.len() >= NONE as usize {
         return Err(Error::invalid("texts", "must be fewer than 2^32 - 1; take a sample"));
     }
-    let documents = read(texts, stop)?;
+    let documents = read(texts, &Cutter::new(&params.analyzer), stop)?;
     // A longer n-gram occurs in no more documents than the shorter ones within it, so what is rare stays out at once.
     let mut shorter: Vec<u32> = documents
         .tokens
         .iter()
-        .map(|&word| if documents.counts[word as usize].documents >= params.min_df { word } else { NONE })
+        .map(|&word| match documents.counts.get(word as usize) {
+            Some(count) if count.documents >= params.min_df => word,
+            _ => NONE,
+        })
         .collect();
     let max_documents = params.max_df * texts.len() as f64;
     let mut candidates = Vec::new();
@@ -90,7 +108,8 @@ fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>)
     }
     drop(shorter);
 
-    let text = |candidate: &Candidate| term_text(&documents, &levels, candidate);
+    let between: &[u8] = if params.analyzer.unit == Unit::Word { b" " } else { b"" };
+    let text = |candidate: &Candidate| term_text(&documents, &levels, candidate, between);
     if let Some(limit) = params.max_features {
         candidates = most_frequent(candidates, limit as usize, text);
     }
@@ -108,10 +127,15 @@ fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>)
     let mut terms: Vec<(String, u32)> = candidates.iter().map(|c| (text(c), c.count.documents)).collect();
     terms.par_sort_unstable();
     stop.check()?;
-    let idf = terms.iter().map(|(_, df)| ((1.0 + texts.len() as f64) / (1.0 + f64::from(*df))).ln() + 1.0).collect();
+    let idf = terms.iter().map(|(_, documents)| idf(texts.len(), *documents)).collect();
     let terms: Vec<String> = terms.into_iter().map(|(term, _)| term).collect();
-    let vocabulary = Vocabulary::new(&terms).map_err(Error::internal)?;
-    Ok((Tfidf { vocabulary, idf, sublinear: params.sublinear }, documents))
+    let vocabulary = Vocabulary::new(&terms, params.analyzer.unit).map_err(Error::internal)?;
+    Ok((vocabulary, idf, documents))
+}
+
+/// `ln((1 + documents) / (1 + document frequency)) + 1`.
+pub(super) fn idf(documents: usize, frequency: u32) -> f64 {
+    ((1.0 + documents as f64) / (1.0 + f64::from(frequency))).ln() + 1.0
 }
 
 /// The `limit` candidates with the most occurrences; of those with equally many the first by text.
@@ -128,7 +152,7 @@ fn most_frequent(mut candidates: Vec<Candidate>, limit: usize, text: impl Fn(&Ca
     candidates
 }
 
-fn term_text(documents: &Documents, levels: &[Grams], candidate: &Candidate) -> String {
+fn term_text(documents: &Documents, levels: &[Grams], candidate: &Candidate, between: &[u8]) -> String {
     let mut words = Vec::new();
     let mut number = candidate.number;
     for grams in levels[..candidate.level - 1].iter().rev() {
@@ -138,5 +162,5 @@ fn term_text(documents: &Documents, levels: &[Grams], candidate: &Candidate) -> 
     }
     words.push(documents.words.text(number));
     words.reverse();
-    String::from_utf8_lossy(&words.join(&b' ')).into_owned()
+    String::from_utf8_lossy(&words.join(between)).into_owned()
 }

@@ -136,8 +136,8 @@ fn a_saved_vectorizer_gives_the_same_rows_and_a_spoiled_one_is_refused() {
     let texts = ["great book great read", "slow book", "great ending of a slow read"];
     let tfidf = fitted(&texts, &TfidfParams { min_df: 1, ..TfidfParams::default() });
     let mut arrays = Arrays::default();
-    tfidf.save(&mut arrays);
-    let loaded = Tfidf::load(&arrays).unwrap();
+    tfidf.save("tfidf", &mut arrays);
+    let loaded = Tfidf::load("tfidf", &arrays).unwrap();
     let rows = |tfidf: &Tfidf| tfidf.transform(&texts, Stop::never()).unwrap();
     assert_eq!(rows(&tfidf), rows(&loaded));
 
@@ -156,7 +156,7 @@ fn a_saved_vectorizer_gives_the_same_rows_and_a_spoiled_one_is_refused() {
     for (name, array) in spoiled {
         let mut arrays = arrays.clone();
         arrays.insert(name, array);
-        assert_eq!(Tfidf::load(&arrays).unwrap_err().reason, "BROKEN_MODEL_FILE", "{name}");
+        assert_eq!(Tfidf::load("tfidf", &arrays).unwrap_err().reason, "BROKEN_MODEL_FILE", "{name}");
     }
 }
 
@@ -191,7 +191,7 @@ proptest! {
         max_features in proptest::option::of(1u32..40),
     ) {
         let ngram_max = (ngram_min + more).min(5);
-        let params = TfidfParams { ngram_min, ngram_max, min_df, max_df, max_features, sublinear: true };
+        let params = TfidfParams { ngram_min, ngram_max, min_df, max_df, max_features, ..TfidfParams::default() };
         let wanted = slow(&texts, &params);
         match fit(&texts, &params, Stop::never()) {
             Ok(tfidf) => prop_assert!(tfidf.terms().eq(wanted.iter().map(|term| term.0.as_str()))),
@@ -203,7 +203,7 @@ proptest! {
     fn any_text_gives_a_finite_sorted_row_of_length_one(text in "\\PC*|((aa|bb|cc) ){0,9}") {
         let tfidf = fitted(&["aa bb cc", "bb cc dd"], &TfidfParams { min_df: 1, ..TfidfParams::default() });
         let (mut scratch, mut row) = (Scratch::default(), SparseRow::default());
-        tfidf.transform_into(&text, 1.0, &mut scratch, &mut row);
+        tfidf.transform_into(&text, &mut scratch, &mut row);
         prop_assert!(row.columns.is_sorted_by(|a, b| a < b));
         let squares: f64 = row.values.iter().map(|value| f64::from(*value).powi(2)).sum();
         prop_assert!(row.columns.is_empty() || (squares - 1.0).abs() < 1e-5);

@@ -1,5 +1,6 @@
-//! The terms of the columns, and a trie over their words to find them in a text.
+//! The terms of the columns, and a trie over their words (or characters) to find them in a text.
 
+use super::analyze::{Unit, characters};
 use crate::hash::{Interner, hash_u64};
 
 /// No word, no node, no column.
@@ -25,8 +26,8 @@ struct Node {
 }
 
 impl Vocabulary {
-    /// Builds the trie; `terms` must ascend, and consist of words with single spaces between them.
-    pub fn new(terms: &[impl AsRef<str>]) -> Result<Self, String> {
+    /// Builds the trie; `terms` must ascend, and consist of words with single spaces between them, or of characters.
+    pub fn new(terms: &[impl AsRef<str>], unit: Unit) -> Result<Self, String> {
         if terms.len() >= NONE as usize {
             return Err("has too many terms".to_owned());
         }
@@ -44,19 +45,19 @@ impl Vocabulary {
             if last.is_some_and(|last| last >= term) {
                 return Err("must hold different terms in ascending order".to_owned());
             }
-            if term.is_empty() || term.split(' ').any(str::is_empty) {
+            if term.is_empty() || units(term, unit).any(str::is_empty) {
                 return Err("holds a term with an empty word".to_owned());
             }
             last = Some(term);
             vocabulary.bytes.push_str(term);
             vocabulary.ends.push(vocabulary.bytes.len());
-            for word in term.split(' ') {
+            for word in units(term, unit) {
                 vocabulary.words.intern(word.as_bytes());
             }
         }
         vocabulary.nodes = vec![Node { column: NONE, has_children: false }; vocabulary.words.len()];
         for (column, term) in terms.iter().enumerate() {
-            let mut words = term.as_ref().split(' ');
+            let mut words = units(term.as_ref(), unit);
             let mut node = words.next().map_or(NONE, |word| vocabulary.word(word));
             for word in words {
                 node = vocabulary.add_child(node, vocabulary.word(word));
@@ -64,6 +65,11 @@ impl Vocabulary {
             vocabulary.nodes[node as usize].column = column as u32;
         }
         Ok(vocabulary)
+    }
+
+    /// Number of terms.
+    pub fn len(&self) -> usize {
+        self.ends.len()
     }
 
     pub fn term(&self, column: usize) -> &str {
@@ -136,6 +142,14 @@ impl Vocabulary {
             self.child_count += 1;
         }
         self.children[slot].1
+    }
+}
+
+/// The words or the characters of a term.
+fn units(term: &str, unit: Unit) -> Box<dyn Iterator<Item = &str> + '_> {
+    match unit {
+        Unit::Word => Box::new(term.split(' ')),
+        Unit::Char | Unit::CharWb => Box::new(characters(term)),
     }
 }
 

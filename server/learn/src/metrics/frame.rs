@@ -45,7 +45,7 @@ impl<'a> Frame<'a> {
         let rows: Vec<&[f64]> = probabilities.chunks_exact(classes).collect();
         let answers: Vec<u32> = rows.iter().map(|row| label_of(row) as u32).collect();
         let confidence: Vec<f64> = rows.iter().zip(&answers).map(|(row, answer)| row[*answer as usize]).collect();
-        let loss = |(row, label): (&&[f64], &u32)| -row[*label as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln();
+        let loss = |(row, label): (&&[f64], &u32)| row_log_loss(row, *label);
         let squares = |(row, label): (&&[f64], &u32)| {
             let error = |class: usize| (row[class] - f64::from(u8::from(class == *label as usize))).powi(2);
             if classes == 2 { error(1) } else { (0..classes).map(error).sum() }
@@ -259,4 +259,9 @@ fn check(labels: &[u32], probabilities: &[f64], classes: usize, stars: Option<&[
         return Err(Error::invalid("stars", format!("must be {classes} finite numbers, one a class")));
     }
     Ok(())
+}
+
+/// The log-loss of one row, its probability clipped to the machine's epsilon.
+pub(super) fn row_log_loss(probabilities: &[f64], label: u32) -> f64 {
+    -probabilities[label as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }

@@ -123,6 +123,12 @@ pub const SCORES: [&str; 13] = [
 /// most one star off. `quadratic_kappa`: Cohen's kappa with squared star distance as weight.
 pub const STAR_SCORES: [&str; 3] = ["mae", "within_one", "quadratic_kappa"];
 
+/// The mean log-loss of row-major `probabilities`, `classes` a row, as [`Evaluation`] has it; 0 for no rows.
+pub fn log_loss(labels: &[u32], probabilities: &[f64], classes: usize) -> f64 {
+    let rows = probabilities.chunks_exact(classes.max(1)).zip(labels);
+    rows.map(|(row, &label)| frame::row_log_loss(row, label)).sum::<f64>() / labels.len().max(1) as f64
+}
+
 impl Evaluation {
     /// The value of the score `name`; `None` when there is no such score or it is not defined.
     pub fn get(&self, name: &str) -> Option<f64> {

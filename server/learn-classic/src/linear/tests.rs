@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use tenor_domain::{Digest, ErrorKind};
 use tenor_features::Stop;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::text::lexicon_digest;
-use tenor_learn::{Examples, Lineage, Registry, Scratch, label_of, predict_all};
+use tenor_learn::{
+    Examples, FitContext, Lineage, Model, ModelFile, Registry, Scratch, Trainer, TrainingData, label_of, predict_all,
+};
 
-use super::*;
+use super::{ComplementNb, LogisticRegression, NbSvm};
 
 fn contract(classes: usize) -> FeatureContract {
     let numeric = ["x", "y"].map(|name| {

@@ -1,4 +1,4 @@
-//! The loss and its gradient over sparse rows.
+//! The logistic loss over sparse rows.
 //!
 //! The scores are computed row by row from the matrix, the gradient column by column from its transpose: both in parallel,
 //! both adding up in an order that no number of threads can change.
@@ -8,24 +8,15 @@ use tenor_domain::Error;
 use tenor_features::Stop;
 use tenor_features::sparse::CsrMatrix;
 
-/// Rows that one thread takes at a time; the partial losses are added in the order of the chunks.
-const CHUNK_ROWS: usize = 1_024;
+use super::loss::{CHUNK_ROWS, Design, Targets};
+
 /// Entries of the transpose that one thread takes at a time, about.
 const CHUNK_ENTRIES: usize = 65_536;
 
-/// Mean weighted loss plus penalty, divided so that the size of the data does not change the scale:
-/// `sum(s_i * loss_i) / S + |w|^2 / (2 * C * S)` with `S` the sum of the row weights `s_i`.
-///
-/// Parameters: features x columns, row-major, then one bias a column. One column means two classes.
-pub(super) struct Problem<'a> {
+/// Sparse rows and their transpose.
+pub(super) struct SparseDesign<'a> {
     matrix: &'a CsrMatrix,
-    labels: &'a [u32],
-    /// `s_i / S` of each class.
-    row_weights: Vec<f64>,
-    columns: usize,
-    penalty: f64,
     transpose: Transpose,
-    stop: Stop<'a>,
 }
 
 /// The columns of the matrix, cut into pieces of about equal work.
@@ -36,44 +27,16 @@ struct Transpose {
     pieces: Vec<std::ops::Range<usize>>,
 }
 
-impl<'a> Problem<'a> {
-    /// `labels` index `class_weights`, of which there are at least two.
-    pub fn new(matrix: &'a CsrMatrix, labels: &'a [u32], class_weights: &[f64], c: f64, stop: Stop<'a>) -> Self {
-        let sum: f64 = labels.iter().map(|&label| class_weights[label as usize]).sum();
-        let columns = if class_weights.len() == 2 { 1 } else { class_weights.len() };
-        Self {
-            matrix,
-            labels,
-            row_weights: class_weights.iter().map(|weight| weight / sum).collect(),
-            columns,
-            penalty: 1.0 / (c * sum),
-            transpose: Transpose::new(matrix),
-            stop,
-        }
+impl<'a> SparseDesign<'a> {
+    pub fn new(matrix: &'a CsrMatrix) -> Self {
+        Self { matrix, transpose: Transpose::new(matrix) }
     }
 
-    /// Number of parameters.
-    pub fn len(&self) -> usize {
-        (self.matrix.width + 1) * self.columns
-    }
-
-    /// The value and the gradient at `parameters`.
-    pub fn evaluate(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>), Error> {
-        // The usual numbers of columns get code of their own, in which the innermost loops have no counter.
-        match self.columns {
-            1 => self.evaluate_columns::<1>(parameters),
-            3 => self.evaluate_columns::<3>(parameters),
-            4 => self.evaluate_columns::<4>(parameters),
-            5 => self.evaluate_columns::<5>(parameters),
-            _ => self.evaluate_any(parameters),
-        }
-    }
-
-    fn evaluate_columns<const K: usize>(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>), Error> {
+    fn evaluate_columns<const K: usize>(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
         let (weights, biases) = parameters.split_at(self.matrix.width * K);
         let (weights, _) = weights.as_chunks::<K>();
-        let mut residuals = vec![[0.0; K]; self.labels.len()];
-        let loss = self.score(&mut residuals, CHUNK_ROWS, |first, chunk| {
+        let mut residuals = vec![[0.0; K]; targets.rows()];
+        let loss = targets.score(&mut residuals, CHUNK_ROWS, stop, |first, chunk| {
             let mut loss = 0.0;
             for (row, residual) in (first..).zip(chunk.iter_mut()) {
                 let mut scores = [0.0; K];
@@ -85,14 +48,14 @@ impl<'a> Problem<'a> {
                         scores[k] += weights[k] * value;
                     }
                 }
-                loss += self.residual(row, &mut scores);
+                loss += targets.residual(row, &mut scores);
                 *residual = scores;
             }
             loss
         })?;
         let mut gradient = vec![0.0; parameters.len()];
         let (of_weights, of_biases) = gradient.split_at_mut(self.matrix.width * K);
-        self.transpose.each_piece(of_weights, K, self.stop, |columns, gradient| {
+        self.transpose.each_piece(of_weights, K, stop, |columns, gradient| {
             let (gradient, _) = gradient.as_chunks_mut::<K>();
             for (column, gradient) in columns.zip(gradient) {
                 let (rows, values) = self.transpose.column(column);
@@ -107,14 +70,14 @@ impl<'a> Problem<'a> {
         for residual in &residuals {
             of_biases.iter_mut().zip(residual).for_each(|(gradient, residual)| *gradient += residual);
         }
-        Ok((loss + self.penalise(parameters, &mut gradient), gradient))
+        Ok((loss, gradient))
     }
 
-    fn evaluate_any(&self, parameters: &[f64]) -> Result<(f64, Vec<f64>), Error> {
-        let k = self.columns;
+    fn evaluate_any(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
+        let k = targets.columns;
         let (weights, biases) = parameters.split_at(self.matrix.width * k);
-        let mut residuals = vec![0.0; self.labels.len() * k];
-        let loss = self.score(&mut residuals, CHUNK_ROWS * k, |first, chunk| {
+        let mut residuals = vec![0.0; targets.rows() * k];
+        let loss = targets.score(&mut residuals, CHUNK_ROWS * k, stop, |first, chunk| {
             let mut loss = 0.0;
             for (row, scores) in (first / k..).zip(chunk.chunks_mut(k)) {
                 scores.copy_from_slice(biases);
@@ -122,13 +85,13 @@ impl<'a> Problem<'a> {
                     let (weights, value) = (&weights[column * k..(column + 1) * k], f64::from(value));
                     scores.iter_mut().zip(weights).for_each(|(score, weight)| *score += weight * value);
                 }
-                loss += self.residual(row, scores);
+                loss += targets.residual(row, scores);
             }
             loss
         })?;
         let mut gradient = vec![0.0; parameters.len()];
         let (of_weights, of_biases) = gradient.split_at_mut(self.matrix.width * k);
-        self.transpose.each_piece(of_weights, k, self.stop, |columns, gradient| {
+        self.transpose.each_piece(of_weights, k, stop, |columns, gradient| {
             for (column, gradient) in columns.zip(gradient.chunks_mut(k)) {
                 let (rows, values) = self.transpose.column(column);
                 for (&row, &value) in rows.iter().zip(values) {
@@ -140,55 +103,24 @@ impl<'a> Problem<'a> {
         for residual in residuals.chunks(k) {
             of_biases.iter_mut().zip(residual).for_each(|(gradient, residual)| *gradient += residual);
         }
-        Ok((loss + self.penalise(parameters, &mut gradient), gradient))
+        Ok((loss, gradient))
+    }
+}
+
+impl Design for SparseDesign<'_> {
+    fn width(&self) -> usize {
+        self.matrix.width
     }
 
-    /// Fills `residuals` chunk by chunk (`work` gets the index of a chunk's first item) and adds up the losses in their order.
-    fn score<T: Send>(
-        &self,
-        residuals: &mut [T],
-        chunk: usize,
-        work: impl Fn(usize, &mut [T]) -> f64 + Sync,
-    ) -> Result<f64, Error> {
-        let losses: Vec<f64> = residuals
-            .par_chunks_mut(chunk)
-            .enumerate()
-            .map(|(index, items)| self.stop.check().map(|()| work(index * chunk, items)))
-            .collect::<Result<_, _>>()?;
-        Ok(losses.iter().sum())
-    }
-
-    /// Turns the scores of `row` into the derivatives of its loss, and returns the loss; both weighted.
-    fn residual(&self, row: usize, scores: &mut [f64]) -> f64 {
-        let label = self.labels[row] as usize;
-        let weight = self.row_weights[label];
-        if let [score] = scores {
-            let (z, y) = (*score, label as f64);
-            let small = (-z.abs()).exp();
-            let sigmoid = if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
-            *score = weight * (sigmoid - y);
-            return weight * (small.ln_1p() + z.max(0.0) - y * z);
+    fn evaluate(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
+        // The usual numbers of columns get code of their own, in which the innermost loops have no counter.
+        match targets.columns {
+            1 => self.evaluate_columns::<1>(targets, parameters, stop),
+            3 => self.evaluate_columns::<3>(targets, parameters, stop),
+            4 => self.evaluate_columns::<4>(targets, parameters, stop),
+            5 => self.evaluate_columns::<5>(targets, parameters, stop),
+            _ => self.evaluate_any(targets, parameters, stop),
         }
-        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let of_label = scores[label];
-        let mut sum = 0.0;
-        for score in scores.iter_mut() {
-            *score = (*score - largest).exp();
-            sum += *score;
-        }
-        scores.iter_mut().for_each(|score| *score *= weight / sum);
-        scores[label] -= weight;
-        weight * (largest + sum.ln() - of_label)
-    }
-
-    /// Adds the penalty's gradient and returns its value; the biases are free.
-    fn penalise(&self, parameters: &[f64], gradient: &mut [f64]) -> f64 {
-        let mut squares = 0.0;
-        for (weight, gradient) in parameters.iter().zip(gradient).take(self.matrix.width * self.columns) {
-            squares += weight * weight;
-            *gradient += self.penalty * weight;
-        }
-        self.penalty * squares / 2.0
     }
 }
 

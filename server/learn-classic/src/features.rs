@@ -1,0 +1,165 @@
+//! The parameters of the features, which all kinds share.
+
+use serde_json::{Map, Value, json};
+use tenor_domain::Error;
+use tenor_features::pipeline::VectorizerParams;
+use tenor_features::svd::SvdParams;
+use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
+use tenor_learn::params::Params;
+
+/// The parameters of the features with their defaults, for kinds whose rows are sparse unless `svd_components` says otherwise.
+/// `numeric_weight` is measured: docs/adr/0001-defaults-of-logistic-regression.md.
+pub(crate) fn sparse_defaults() -> Map<String, Value> {
+    object(json!({
+        "analyzer": "word",
+        "ngram_min": 1,
+        "ngram_max": 2,
+        "char_ngrams": null,
+        "min_df": 2,
+        "max_df": 1.0,
+        "max_features": 20_000,
+        "sublinear": true,
+        "stemming": null,
+        "stop_words": null,
+        "hash_bits": null,
+        "svd_components": null,
+        "text_weight": 1.0,
+        "numeric_weight": 0.05,
+        "use_numeric": true,
+    }))
+}
+
+/// [`sparse_defaults`] for kinds whose rows are always dense.
+pub(crate) fn dense_defaults() -> Map<String, Value> {
+    let mut defaults = sparse_defaults();
+    defaults.insert("svd_components".into(), json!(100));
+    defaults.insert("numeric_weight".into(), json!(1.0));
+    defaults
+}
+
+/// The fields of `value`, which is an object.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// Reads the parameters of [`sparse_defaults`].
+pub(crate) fn read(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
+    let svd = svd(params)?;
+    let read = VectorizerParams { svd, ..read_sparse(params)? };
+    read.check().map_err(|error| of_params(&error))?;
+    Ok(read)
+}
+
+/// [`read`] without components.
+pub(crate) fn read_sparse(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
+    let read = VectorizerParams {
+        numeric_weight: params.f64("numeric_weight", 1e-3..=1e3)?,
+        use_numeric: params.bool("use_numeric")?,
+        ..read_terms(params)?
+    };
+    Ok(read)
+}
+
+/// [`read`] without components and numbers.
+pub(crate) fn read_terms(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
+    let unit = unit(params)?;
+    let longest = if unit == Unit::Word { TfidfParams::MAX_NGRAM } else { TfidfParams::MAX_CHAR_NGRAM };
+    let ngram_min = params.u32("ngram_min", 1..=longest)?;
+    let read = VectorizerParams {
+        tfidf: TfidfParams {
+            ngram_min,
+            ngram_max: params.u32("ngram_max", ngram_min..=longest)?,
+            min_df: params.u32("min_df", 1..=u32::MAX)?,
+            max_df: params.f64("max_df", 1e-9..=1.0)?,
+            max_features: params.optional_u32("max_features", 1..=50_000_000)?,
+            sublinear: params.bool("sublinear")?,
+            analyzer: Analyzer { unit, stemming: stemming(params)?, stop_words: stop_words(params)? },
+            hash_bits: params.optional_u32("hash_bits", TfidfParams::HASH_BITS)?,
+        },
+        char_ngrams: char_ngrams(params)?,
+        text_weight: params.f64("text_weight", 1e-3..=1e3)?,
+        use_numeric: false,
+        ..VectorizerParams::default()
+    };
+    read.check().map_err(|error| of_params(&error))?;
+    Ok(read)
+}
+
+/// [`read`] for kinds that need dense rows.
+pub(crate) fn read_dense(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
+    let read = read(params)?;
+    match read.svd {
+        Some(_) => Ok(read),
+        None => Err(params.wrong("svd_components", "a whole number from 1 to 512: this kind needs dense rows")),
+    }
+}
+
+/// The error about a field of the features as one about a parameter.
+fn of_params(error: &Error) -> Error {
+    match error.violations.first() {
+        Some(violation) => Error::invalid(format!("params.{}", violation.field), violation.description.clone()),
+        None => error.clone(),
+    }
+}
+
+fn unit(params: &mut Params<'_>) -> Result<Unit, Error> {
+    let name = "analyzer";
+    let unit = match params.value(name).as_str() {
+        Some("word") => Unit::Word,
+        Some("char") => Unit::Char,
+        Some("char_wb") => Unit::CharWb,
+        _ => return Err(params.wrong(name, "`word`, `char` or `char_wb`")),
+    };
+    params.record(name, params.value(name).clone());
+    Ok(unit)
+}
+
+fn stemming(params: &mut Params<'_>) -> Result<Option<String>, Error> {
+    let name = "stemming";
+    let language = match params.value(name) {
+        Value::Null => None,
+        Value::String(language) if Analyzer::LANGUAGES.contains(&language.as_str()) => Some(language.clone()),
+        _ => return Err(params.wrong(name, format!("null or one of {}", Analyzer::LANGUAGES.join(", ")))),
+    };
+    params.record(name, json!(language));
+    Ok(language)
+}
+
+fn stop_words(params: &mut Params<'_>) -> Result<Vec<String>, Error> {
+    let name = "stop_words";
+    let wrong = |params: &Params<'_>| params.wrong(name, "null, `english` or a list of words");
+    let value = params.value(name);
+    let words = match value {
+        Value::Null => Vec::new(),
+        Value::String(language) if language == "english" => Analyzer::english_stop_words(),
+        Value::Array(words) => {
+            let words: Option<Vec<String>> = words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
+            words.ok_or_else(|| wrong(params))?
+        }
+        _ => return Err(wrong(params)),
+    };
+    params.record(name, value.clone());
+    Ok(words)
+}
+
+fn char_ngrams(params: &mut Params<'_>) -> Result<Option<(u32, u32)>, Error> {
+    let name = "char_ngrams";
+    let value = params.value(name);
+    let range: Option<(u32, u32)> = match value {
+        Value::Null => None,
+        _ => match serde_json::from_value(value.clone()) {
+            Ok(range) => Some(range),
+            Err(_) => return Err(params.wrong(name, "null or two lengths, e.g. [3, 5]")),
+        },
+    };
+    params.record(name, json!(range));
+    Ok(range)
+}
+
+fn svd(params: &mut Params<'_>) -> Result<Option<SvdParams>, Error> {
+    let components = params.optional_u32("svd_components", 1..=SvdParams::MAX_COMPONENTS)?;
+    Ok(components.map(|components| SvdParams { components, ..SvdParams::default() }))
+}
