@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod baseline;
+pub mod calibration;
 mod context;
 mod examples;
 pub mod file;
@@ -11,6 +12,7 @@ pub mod params;
 pub mod plot;
 mod registry;
 pub mod report;
+pub mod statistics;
 #[cfg(test)]
 mod testing;
 

@@ -92,3 +92,42 @@ impl Trainer for ToyTrainer {
         Ok(Box::new(Toy { contract: file.header.contract.clone(), params: file.header.params.clone(), weight }))
     }
 }
+
+/// The values of scikit-learn, statsmodels and cleanlab that `make_evaluation.py` wrote.
+pub(crate) fn golden() -> Value {
+    serde_json::from_str(include_str!("../../../tests/golden/evaluation.json")).unwrap()
+}
+
+/// The probabilities of a golden case, row-major.
+pub(crate) fn flat(rows: &Value) -> Vec<f64> {
+    serde_json::from_value::<Vec<Vec<f64>>>(rows.clone()).unwrap().concat()
+}
+
+/// Labels and overconfident probabilities of `classes` classes: labels are drawn from softmax(z), the answers are softmax(2.5 z).
+pub(crate) fn overconfident(seed: u64, rows: usize, classes: usize) -> (Vec<u32>, Vec<f64>) {
+    let mut random = tenor_features::random::Random::new(seed, 0);
+    let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
+    let softmax = |scores: &[f64], sharp: f64| {
+        let odds: Vec<f64> = scores.iter().map(|score| (score * sharp).exp()).collect();
+        let sum: f64 = odds.iter().sum();
+        odds.into_iter().map(|odd| odd / sum).collect::<Vec<f64>>()
+    };
+    for _ in 0..rows {
+        let scores: Vec<f64> = (0..classes).map(|_| 4.0 * (random.unit() + random.unit() - 1.0)).collect();
+        let (mut left, mut label) = (random.unit(), classes - 1);
+        for (class, chance) in softmax(&scores, 1.0).into_iter().enumerate() {
+            if left < chance {
+                label = class;
+                break;
+            }
+            left -= chance;
+        }
+        labels.push(label as u32);
+        probabilities.extend(softmax(&scores, 2.5));
+    }
+    (labels, probabilities)
+}
+
+pub(crate) fn class_names(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| format!("class {class}")).collect()
+}

@@ -101,6 +101,13 @@ impl ModelFile {
         self
     }
 
+    /// The same file with the answers of `model`, a wrapper around the one that made the file, as its self-test.
+    #[must_use]
+    pub fn with_self_test_of(mut self, model: &dyn Model) -> Self {
+        self.header.self_test = self_test::generate(model);
+        self
+    }
+
     /// Checks that `model` answers the recorded inputs as recorded, within 1e-9.
     pub fn run_self_test(&self, model: &dyn Model) -> Result<(), Error> {
         self_test::run(&self.header.self_test, model)

@@ -1,8 +1,8 @@
 use super::*;
 use crate::metrics::{EvaluateOptions, Evaluation, evaluate};
-use tenor_features::random::Random;
 use crate::testing::toy;
 use crate::{Model, artifacts, report};
+use tenor_features::random::Random;
 
 /// An evaluation of `classes` classes that is right more often than not.
 fn evaluation(classes: usize, rows: usize, names: impl Fn(usize) -> String) -> Evaluation {
