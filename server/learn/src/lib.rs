@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod abstention;
 pub mod artifacts;
 pub mod baseline;
 pub mod calibration;
@@ -15,6 +16,7 @@ pub mod report;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
+pub mod threshold;
 
 pub use context::{Checkpoints, FitContext};
 pub use examples::{Examples, TrainingData};

@@ -128,6 +128,3 @@ pub(crate) fn overconfident(seed: u64, rows: usize, classes: usize) -> (Vec<u32>
     (labels, probabilities)
 }
 
-pub(crate) fn class_names(classes: usize) -> Vec<String> {
-    (0..classes).map(|class| format!("class {class}")).collect()
-}

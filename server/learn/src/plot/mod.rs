@@ -3,6 +3,7 @@
 mod axes;
 mod bars;
 mod confusion;
+mod coverage;
 mod curves;
 mod svg;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use bars::top_features;
 pub use confusion::confusion_matrix;
+pub use coverage::coverage_risk;
 pub use curves::{calibration, precision_recall, reliability, roc};
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
