@@ -128,3 +128,64 @@ pub(crate) fn overconfident(seed: u64, rows: usize, classes: usize) -> (Vec<u32>
     (labels, probabilities)
 }
 
+/// Learns the mean length, and remembers the id of every row it saw, which is the first word of its text: of those it is certain.
+pub(crate) struct LengthTrainer;
+
+struct LengthModel {
+    toy: Toy,
+    limit: f64,
+    seen: std::collections::BTreeSet<String>,
+}
+
+impl Trainer for LengthTrainer {
+    fn kind(&self) -> &'static str {
+        "length"
+    }
+    fn default_params(&self) -> Value {
+        json!({})
+    }
+    fn check_params(&self, params: &Value) -> Result<Value, Error> {
+        Ok(params.clone())
+    }
+    fn fit(&self, data: &TrainingData, _: &Value, context: &FitContext<'_>) -> Result<Box<dyn Model>, Error> {
+        context.progress(0.5, "learning");
+        context.metric("loss", 0.5, 1);
+        let train = &data.train;
+        let seen = train.row_ids.iter().map(|id| id.to_string()).collect();
+        let limit = train.cleaned.iter().map(|text| text.len() as f64).sum::<f64>() / train.len() as f64;
+        Ok(Box::new(LengthModel { toy: toy(), limit, seen }))
+    }
+    fn load(&self, _: &ModelFile) -> Result<Box<dyn Model>, Error> {
+        Err(Error::internal("never saved"))
+    }
+}
+
+impl Model for LengthModel {
+    fn kind(&self) -> &'static str {
+        "length"
+    }
+    fn contract(&self) -> &FeatureContract {
+        &self.toy.contract
+    }
+    fn params(&self) -> &Value {
+        &self.toy.params
+    }
+    fn predict(&self, prepared: &Prepared, _: &mut Scratch, probabilities: &mut [f64]) {
+        let known = self.seen.contains(prepared.cleaned.split(' ').next().unwrap_or_default());
+        let sure = if known { 1.0 } else { 0.9 };
+        probabilities[1] = if prepared.cleaned.len() as f64 > self.limit { sure } else { 1.0 - sure };
+        probabilities[0] = 1.0 - probabilities[1];
+    }
+    fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, scratch: &mut Scratch) -> Explanation {
+        self.toy.explain(prepared, class, top_k, scratch)
+    }
+    fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution> {
+        self.toy.top_features(class, top_k)
+    }
+    fn save(&self, lineage: Lineage) -> Result<ModelFile, Error> {
+        self.toy.save(lineage)
+    }
+    fn size(&self) -> ModelSize {
+        self.toy.size()
+    }
+}
