@@ -42,7 +42,7 @@ impl Confusion {
     fn answers(&self, class: usize) -> u64 {
         (0..self.classes).map(|truth| self.get(truth, class)).sum()
     }
-    fn right(&self) -> u64 {
+    pub fn right(&self) -> u64 {
         (0..self.classes).map(|class| self.get(class, class)).sum()
     }
 

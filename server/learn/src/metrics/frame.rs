@@ -182,7 +182,7 @@ impl<'a> Frame<'a> {
         bins
     }
 
-    fn calibration_error(&self, weights: &[u32]) -> f64 {
+    pub fn calibration_error(&self, weights: &[u32]) -> f64 {
         let bins = self.bins(weights);
         let total: f64 = bins.iter().map(|bin| bin.0).sum();
         bins.iter().map(|(_, right, confidence)| (right - confidence).abs()).sum::<f64>() / total
