@@ -56,7 +56,7 @@ pub struct Difference {
     /// Bounds of its 95 % percentile interval, rows drawn in pairs.
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Two-sided: twice the share of samples, each side counting one more than there are, on the other side of 0.
+    /// Two-sided: twice the smaller share of samples on one side of 0, one added to both counts so that it is never 0.
     pub p: Option<f64>,
 }
 
@@ -182,8 +182,9 @@ fn two_sided(values: &[f64]) -> f64 {
 }
 
 fn flips(labels: &[u32], first: &[f64], second: &[f64], classes: usize) -> Vec<Flip> {
-    let pairs = first.chunks_exact(classes).zip(second.chunks_exact(classes));
-    let flip = |(row, (&truth, (first, second))): (usize, (&u32, (&[f64], &[f64])))| {
+    let flip = |(row, &truth): (usize, &u32)| {
+        let of_row = row * classes..(row + 1) * classes;
+        let (first, second) = (&first[of_row.clone()], &second[of_row]);
         let (before, after) = (label_of(first) as u32, label_of(second) as u32);
         let change = match (before == truth, after == truth) {
             _ if before == after => return None,
@@ -194,7 +195,7 @@ fn flips(labels: &[u32], first: &[f64], second: &[f64], classes: usize) -> Vec<F
         let gain = second[truth as usize] - first[truth as usize];
         Some(Flip { row: row as u64, change, truth, first: before, second: after, gain })
     };
-    let mut flips: Vec<Flip> = labels.iter().zip(pairs).enumerate().filter_map(flip).collect();
+    let mut flips: Vec<Flip> = labels.iter().enumerate().filter_map(flip).collect();
     flips.sort_by(|a, b| b.gain.abs().total_cmp(&a.gain.abs()).then(a.row.cmp(&b.row)));
     flips
 }

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
+use tenor_features::contract::{FeatureContract, FeatureSource};
 use tenor_features::random::Random;
 
+use crate::Examples;
 use crate::metrics::{Frame, check_rows, quantile};
 use crate::statistics::wilson;
 
@@ -24,6 +26,21 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// The usual slices: by label, by quarters of the text's length, and by quarters of each numeric feature that is not
+    /// computed from the text (user activity and the like).
+    pub fn standard(contract: &FeatureContract, examples: &Examples) -> Vec<Self> {
+        const PARTS: usize = 4;
+        let mut slices = Self::by_label(&examples.labels, &contract.classes);
+        slices.extend(Self::by_length(&examples.texts, PARTS));
+        for (at, feature) in contract.numeric.iter().enumerate() {
+            if feature.source != FeatureSource::Text {
+                let values: Vec<f64> = (0..examples.len()).map(|row| examples.numbers(row)[at]).collect();
+                slices.extend(Self::by_quantiles(&feature.name, &values, PARTS));
+            }
+        }
+        slices
+    }
+
     /// The rows whose place in `mask` holds `true`.
     pub fn of_mask(by: &str, name: &str, mask: &[bool]) -> Self {
         let rows = (0..mask.len() as u32).filter(|row| mask[*row as usize]).collect();

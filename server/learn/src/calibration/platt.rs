@@ -35,7 +35,7 @@ impl Sigmoid {
             let step =
                 Self { slope: -(h22 * g1 - h12 * g2) / determinant, intercept: -(h11 * g2 - h12 * g1) / determinant };
             let descent = g1 * step.slope + g2 * step.intercept;
-            if !(descent < -1e-14 * truth.len() as f64) {
+            if descent.is_nan() || descent >= -1e-14 * truth.len() as f64 {
                 break;
             }
             let mut length = 1.0;

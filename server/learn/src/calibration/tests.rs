@@ -138,7 +138,7 @@ fn damaged_arrays_are_refused() {
 fn a_calibrated_model_survives_its_file_and_answers_the_same() {
     let registry = Registry::new([Arc::new(ToyTrainer) as Arc<dyn Trainer>]);
     let (labels, probabilities) = overconfident(3, 200, 2);
-    let prepared = Prepared { cleaned: "a nice book".into(), numeric: vec![2.0], ..Prepared::default() };
+    let prepared = Prepared { cleaned: "a nice book".into(), numeric: vec![2.0] };
     let answer = |model: &dyn Model| {
         let mut row = [0.0; 2];
         model.predict(&prepared, &mut Scratch::default(), &mut row);

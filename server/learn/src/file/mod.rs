@@ -5,6 +5,9 @@
 //! newer format, or not byte for byte what this writer would have written. So a change to a field of the header is a new
 //! format, whose reader keeps the old structs; `tests/golden` holds a file of every format there was.
 //!
+//! A calibrator stands as arrays beside the model's. A build that does not know them loads the model alone and refuses it, because
+//! its answers are not those of the self-test.
+//!
 //! The same data, parameters and seed give the same bytes: ids, names and times stand in the registry, not here.
 
 mod bytes;

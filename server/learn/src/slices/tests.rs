@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::overconfident;
+use crate::testing::{contract, overconfident};
 
 fn names(slices: &[Slice]) -> Vec<(&str, usize)> {
     slices.iter().map(|slice| (slice.name.as_str(), slice.rows.len())).collect()
@@ -15,6 +15,18 @@ fn rows_are_grouped_by_label_length_number_and_mask() {
     assert_eq!(names(&edged), [("up to 2001", 1), ("above 2004", 2)]);
     assert_eq!(names(&Slice::by_edges("x", &[1.0], &[])), [("all", 1)]);
     assert_eq!(Slice::of_mask("x", "y", &[false, true]).rows, [1]);
+}
+
+#[test]
+fn the_usual_slices_are_by_label_length_and_what_the_caller_sent() {
+    let texts: Vec<String> = (1..=8).map(|length| "x".repeat(length)).collect();
+    let votes: Vec<Option<f64>> = (0..8).map(|row| Some(f64::from(row % 2))).collect();
+    let labels = vec![0, 1, 0, 1, 0, 1, 1, 1];
+    let examples = Examples::from_columns(&contract(), (0..8).collect(), texts.clone(), texts, &votes, labels).unwrap();
+    let slices = Slice::standard(&contract(), &examples);
+    let count =
+        |by: &str| slices.iter().filter(|slice| slice.by == by).map(|slice| slice.rows.len()).collect::<Vec<_>>();
+    assert_eq!((count("label"), count("length"), count("votes")), (vec![3, 5], vec![2; 4], vec![4, 4]));
 }
 
 #[test]
