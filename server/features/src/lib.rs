@@ -4,6 +4,7 @@ pub mod arrays;
 pub mod contract;
 pub mod dense;
 mod hash;
+pub mod minhash;
 pub mod numeric;
 pub mod pipeline;
 pub mod random;

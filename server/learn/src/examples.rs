@@ -82,6 +82,19 @@ impl Examples {
     pub fn rows(&self) -> Rows<'_> {
         Rows { texts: &self.cleaned, numeric: &self.numeric, width: self.width }
     }
+    /// A copy of the rows `indexes`, which must exist, in that order.
+    #[must_use]
+    pub fn select(&self, indexes: &[u32]) -> Self {
+        let rows = || indexes.iter().map(|index| *index as usize);
+        Self {
+            row_ids: rows().map(|row| self.row_ids[row]).collect(),
+            texts: rows().map(|row| self.texts[row].clone()).collect(),
+            cleaned: rows().map(|row| self.cleaned[row].clone()).collect(),
+            numeric: rows().flat_map(|row| self.numbers(row)).copied().collect(),
+            width: self.width,
+            labels: rows().map(|row| self.labels[row]).collect(),
+        }
+    }
     /// How many rows each class has.
     pub fn class_counts(&self, classes: usize) -> Vec<u64> {
         let mut counts = vec![0; classes];

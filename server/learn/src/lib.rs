@@ -1,18 +1,28 @@
 #![doc = include_str!("../README.md")]
 
+pub mod abstention;
 pub mod artifacts;
 pub mod baseline;
+pub mod calibration;
+pub mod compare;
 mod context;
+pub mod cross_validation;
 mod examples;
 pub mod file;
+pub mod folds;
+pub mod leakage;
 pub mod metrics;
 mod model;
+pub mod noise;
 pub mod params;
 pub mod plot;
 mod registry;
 pub mod report;
+pub mod slices;
+pub mod statistics;
 #[cfg(test)]
 mod testing;
+pub mod threshold;
 
 pub use context::{Checkpoints, FitContext};
 pub use examples::{Examples, TrainingData};

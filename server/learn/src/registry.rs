@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tenor_domain::{Error, ErrorKind};
 
+use crate::calibration::{Calibrated, Calibrator};
 use crate::{Model, ModelFile, Trainer};
 
 /// Trainers by kind; made once where the program is put together, and passed as an argument.
@@ -26,14 +27,18 @@ impl Registry {
             Error::invalid("kind", format!("must be one of {}, got `{kind}`", kinds.join(", ")))
         })
     }
-    /// Reads a model file, loads the model and runs the file's self-test. Any doubt is an error.
+    /// Reads a model file, loads the model, puts its calibrator behind it if the file has one, and runs the file's self-test.
+    /// Any doubt is an error.
     pub fn load(&self, bytes: &[u8]) -> Result<(Box<dyn Model>, ModelFile), Error> {
         let file = ModelFile::from_bytes(bytes)?;
         let trainer = self.0.get(file.header.kind.as_str()).ok_or_else(|| {
             let text = format!("this server has no models of kind `{}`; use a newer tenor", file.header.kind);
             Error::new(ErrorKind::FailedPrecondition, "UNKNOWN_MODEL_KIND", text)
         })?;
-        let model = trainer.load(&file)?;
+        let mut model = trainer.load(&file)?;
+        if let Some(calibrator) = Calibrator::load(&file.arrays, model.classes().len())? {
+            model = Box::new(Calibrated::new(model, calibrator)?);
+        }
         file.run_self_test(model.as_ref())?;
         Ok((model, file))
     }

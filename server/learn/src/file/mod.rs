@@ -5,6 +5,9 @@
 //! newer format, or not byte for byte what this writer would have written. So a change to a field of the header is a new
 //! format, whose reader keeps the old structs; `tests/golden` holds a file of every format there was.
 //!
+//! A calibrator stands as arrays beside the model's. A build that does not know them loads the model alone and refuses it, because
+//! its answers are not those of the self-test.
+//!
 //! The same data, parameters and seed give the same bytes: ids, names and times stand in the registry, not here.
 
 mod bytes;
@@ -98,6 +101,13 @@ impl ModelFile {
     #[must_use]
     pub fn with_scores(mut self, evaluation: &Evaluation) -> Self {
         self.header.metrics = evaluation.metrics("test/");
+        self
+    }
+
+    /// The same file with the answers of `model`, a wrapper around the one that made the file, as its self-test.
+    #[must_use]
+    pub fn with_self_test_of(mut self, model: &dyn Model) -> Self {
+        self.header.self_test = self_test::generate(model);
         self
     }
 

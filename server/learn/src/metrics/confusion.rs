@@ -2,14 +2,14 @@
 
 /// Counts of (truth, answer).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Confusion {
+pub(crate) struct Confusion {
     classes: usize,
     counts: Vec<u64>,
 }
 
 /// Precision, recall and F1 of one class, 0 where undefined.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rates {
+pub(crate) struct Rates {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
@@ -42,7 +42,7 @@ impl Confusion {
     fn answers(&self, class: usize) -> u64 {
         (0..self.classes).map(|truth| self.get(truth, class)).sum()
     }
-    fn right(&self) -> u64 {
+    pub fn right(&self) -> u64 {
         (0..self.classes).map(|class| self.get(class, class)).sum()
     }
 

@@ -7,7 +7,7 @@ use super::{BINS, ReliabilityBin, SCORES, STAR_SCORES};
 use crate::label_of;
 
 /// Everything that does not depend on the weights is worked out once; [`Frame::scores`] is then linear in the rows.
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     classes: usize,
     stars: Option<&'a [f64]>,
     labels: &'a [u32],
@@ -27,7 +27,7 @@ struct Ranking {
 }
 
 /// Rows above a threshold, threshold by threshold from the highest down.
-pub(super) struct Steps {
+pub(crate) struct Steps {
     /// (true positives, false positives) so far.
     pub counts: Vec<(f64, f64)>,
     pub positives: f64,
@@ -41,7 +41,8 @@ impl<'a> Frame<'a> {
         classes: usize,
         stars: Option<&'a [f64]>,
     ) -> Result<Self, Error> {
-        check(labels, probabilities, classes, stars)?;
+        check_rows(labels, probabilities, classes)?;
+        check_stars(stars, classes)?;
         let rows: Vec<&[f64]> = probabilities.chunks_exact(classes).collect();
         let answers: Vec<u32> = rows.iter().map(|row| label_of(row) as u32).collect();
         let confidence: Vec<f64> = rows.iter().zip(&answers).map(|(row, answer)| row[*answer as usize]).collect();
@@ -181,7 +182,7 @@ impl<'a> Frame<'a> {
         bins
     }
 
-    fn calibration_error(&self, weights: &[u32]) -> f64 {
+    pub fn calibration_error(&self, weights: &[u32]) -> f64 {
         let bins = self.bins(weights);
         let total: f64 = bins.iter().map(|bin| bin.0).sum();
         bins.iter().map(|(_, right, confidence)| (right - confidence).abs()).sum::<f64>() / total
@@ -229,7 +230,8 @@ fn bin_of(confidence: f64) -> u8 {
     bin as u8
 }
 
-fn check(labels: &[u32], probabilities: &[f64], classes: usize, stars: Option<&[f64]>) -> Result<(), Error> {
+/// An error unless there are rows, a label below `classes` for each, and `classes` probabilities that add up to 1.
+pub(crate) fn check_rows(labels: &[u32], probabilities: &[f64], classes: usize) -> Result<(), Error> {
     if labels.is_empty() {
         return Err(Error::invalid("labels", "must have at least one row to evaluate"));
     }
@@ -253,6 +255,10 @@ fn check(labels: &[u32], probabilities: &[f64], classes: usize, stars: Option<&[
             return Err(Error::invalid("probabilities", text));
         }
     }
+    Ok(())
+}
+
+fn check_stars(stars: Option<&[f64]>, classes: usize) -> Result<(), Error> {
     if let Some(stars) = stars
         && (stars.len() != classes || stars.iter().any(|star| !star.is_finite()))
     {

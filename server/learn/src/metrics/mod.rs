@@ -14,7 +14,7 @@ use tenor_features::Stop;
 
 pub(crate) use bootstrap::quantile;
 pub use curves::thin;
-use frame::Frame;
+pub(crate) use frame::{Frame, check_rows};
 
 /// Bins of the reliability diagram and of the expected calibration error.
 pub const BINS: usize = 15;

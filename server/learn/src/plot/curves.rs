@@ -3,7 +3,8 @@
 use super::axes::Axes;
 use super::svg::{Anchor, Font, thousands};
 use super::{COLOURS, FAINT, MAX_CURVES};
-use crate::metrics::{ClassScores, Evaluation};
+use crate::calibration::CalibrationReport;
+use crate::metrics::{ClassScores, Evaluation, ReliabilityBin};
 
 /// The ROC curves of the classes, each against the rest; of the second class alone when there are two.
 pub fn roc(evaluation: &Evaluation) -> String {
@@ -46,14 +47,11 @@ pub fn reliability(evaluation: &Evaluation) -> String {
     let subtitle = format!("{} rows; expected calibration error {error:.3}", thousands(evaluation.rows));
     let mut axes = Axes::new("Reliability", &subtitle, "confidence (highest probability)", "share of right answers", 2);
     axes.dashed((0.0, 0.0), (1.0, 1.0));
-    let filled: Vec<_> = evaluation.reliability.iter().filter(|bin| bin.rows > 0).collect();
-    let points: Vec<_> = filled.iter().map(|bin| (bin.confidence, bin.accuracy)).collect();
-    for (bin, &(x, y)) in filled.iter().zip(&points) {
-        let (from, to) = (axes.at(x, x), axes.at(x, y));
+    for bin in evaluation.reliability.iter().filter(|bin| bin.rows > 0) {
+        let (from, to) = (axes.at(bin.confidence, bin.confidence), axes.at(bin.confidence, bin.accuracy));
         axes.svg.line(from, to, COLOURS[1], 1.5, false);
-        let share = bin.rows as f64 / evaluation.rows.max(1) as f64;
-        axes.svg.circle(to, 3.0 + 12.0 * share.sqrt(), COLOURS[0]);
     }
+    let points = dots(&mut axes, &evaluation.reliability, evaluation.rows, COLOURS[0]);
     axes.curve(&points, COLOURS[0]);
     if points.is_empty() {
         let middle = axes.at(0.5, 0.5);
@@ -62,6 +60,33 @@ pub fn reliability(evaluation: &Evaluation) -> String {
     axes.legend(COLOURS[0], false, "observed (a larger dot stands for more rows)");
     axes.legend(FAINT, true, "perfectly calibrated");
     axes.finish()
+}
+
+/// The reliability of the same answers before and after calibration.
+pub fn calibration(report: &CalibrationReport) -> String {
+    let subtitle = format!("{} rows; method {}", thousands(report.rows), report.method.as_str());
+    let mut axes = Axes::new("Calibration", &subtitle, "confidence (highest probability)", "share of right answers", 3);
+    axes.dashed((0.0, 0.0), (1.0, 1.0));
+    for (name, quality, colour) in [("before", &report.before, COLOURS[1]), ("after", &report.after, COLOURS[0])] {
+        let points = dots(&mut axes, &quality.reliability, report.rows, colour);
+        axes.curve(&points, colour);
+        let text = format!("{name}: calibration error {:.3}, log-loss {:.3}", quality.ece, quality.log_loss);
+        axes.legend(colour, false, &text);
+    }
+    axes.legend(FAINT, true, "perfectly calibrated");
+    axes.finish()
+}
+
+/// Draws a dot for each bin that has rows, its area after their share; returns the points.
+fn dots(axes: &mut Axes, bins: &[ReliabilityBin], rows: u64, colour: &str) -> Vec<(f64, f64)> {
+    let mut points = Vec::new();
+    for bin in bins.iter().filter(|bin| bin.rows > 0) {
+        let share = bin.rows as f64 / rows.max(1) as f64;
+        let middle = axes.at(bin.confidence, bin.accuracy);
+        axes.svg.circle(middle, 3.0 + 12.0 * share.sqrt(), colour);
+        points.push((bin.confidence, bin.accuracy));
+    }
+    points
 }
 
 /// The classes to draw: the second of two, else those with the most rows.

@@ -3,6 +3,7 @@
 mod axes;
 mod bars;
 mod confusion;
+mod coverage;
 mod curves;
 mod svg;
 #[cfg(test)]
@@ -10,7 +11,8 @@ mod tests;
 
 pub use bars::top_features;
 pub use confusion::confusion_matrix;
-pub use curves::{precision_recall, reliability, roc};
+pub use coverage::coverage_risk;
+pub use curves::{calibration, precision_recall, reliability, roc};
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
 const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5539", "#444444"];

@@ -1,8 +1,9 @@
 use super::*;
+use crate::calibration::{CalibrationMethod, CalibrationReport, Calibrator};
 use crate::metrics::{EvaluateOptions, Evaluation, evaluate};
+use crate::testing::{overconfident, toy};
+use crate::{Model, abstention, artifacts, report};
 use tenor_features::random::Random;
-use crate::testing::toy;
-use crate::{Model, artifacts, report};
 
 /// An evaluation of `classes` classes that is right more often than not.
 fn evaluation(classes: usize, rows: usize, names: impl Fn(usize) -> String) -> Evaluation {
@@ -25,6 +26,17 @@ fn evaluation(classes: usize, rows: usize, names: impl Fn(usize) -> String) -> E
     evaluate(&labels, &probs, &names, Some(&stars), &options).unwrap()
 }
 
+fn calibration_report(classes: usize) -> CalibrationReport {
+    let (labels, probabilities) = overconfident(1, 300, classes);
+    let calibrator = Calibrator::fit(CalibrationMethod::Isotonic, &labels, &probabilities, classes).unwrap();
+    calibrator.report(&labels, &probabilities).unwrap()
+}
+
+fn coverage(classes: usize) -> abstention::CoverageRisk {
+    let (labels, probabilities) = overconfident(1, 300, classes);
+    abstention::coverage_risk(&labels, &probabilities, classes).unwrap()
+}
+
 /// Every picture of an evaluation by name.
 fn pictures(evaluation: &Evaluation) -> Vec<(&'static str, String)> {
     let features = vec![("good".to_owned(), toy().top_features(1, 9)), ("<&>".to_owned(), Vec::new())];
@@ -33,6 +45,8 @@ fn pictures(evaluation: &Evaluation) -> Vec<(&'static str, String)> {
         ("roc", roc(evaluation)),
         ("pr", precision_recall(evaluation)),
         ("reliability", reliability(evaluation)),
+        ("calibration", calibration(&calibration_report(evaluation.classes.len()))),
+        ("coverage", coverage_risk(&coverage(evaluation.classes.len()))),
         ("features", top_features("Strongest features", &features)),
     ]
 }
