@@ -131,6 +131,8 @@ pub struct Vectorizer {
 struct Reduced {
     svd: TruncatedSvd,
     scaler: NumericScaler,
+    /// The terms that weigh most in each component, for people to read.
+    names: Vec<String>,
 }
 
 /// `constant + sum of weight * TF-IDF value over the terms`: what a linear function of the components amounts to.
@@ -181,7 +183,8 @@ impl Vectorizer {
                 let (svd, components) = TruncatedSvd::fit(&terms, svd, seed, stop)?;
                 let values: Vec<f64> = components.values.iter().map(|&value| f64::from(value)).collect();
                 let scaler = NumericScaler::fit(components.width, &values);
-                (Some(Reduced { svd, scaler }), Some(components))
+                let names = component_names(&svd, &text);
+                (Some(Reduced { svd, scaler, names }), Some(components))
             }
         };
         let (text_weight, numeric_weight) = (params.text_weight, params.numeric_weight);
@@ -261,25 +264,14 @@ impl Vectorizer {
             let name = contract.numeric.get(at).map_or("", |feature| feature.name.as_str());
             return (FeatureKind::Numeric, name.to_owned());
         }
-        if self.reduced.is_some() {
-            return (FeatureKind::Component, format!("component {}", column + 1));
+        if let Some(reduced) = &self.reduced {
+            return (FeatureKind::Component, reduced.names.get(column).cloned().unwrap_or_default());
         }
         self.term(column)
     }
     /// Kind and text of a term, by its place among all terms.
-    pub fn term(&self, mut place: usize) -> (FeatureKind, String) {
-        for block in &self.text {
-            if place >= block.width() {
-                place -= block.width();
-                continue;
-            }
-            return match (block.is_hashed(), block.unit()) {
-                (true, _) => (FeatureKind::Hash, format!("#{place}")),
-                (false, Unit::Word) => (FeatureKind::Term, block.term(place).to_owned()),
-                (false, _) => (FeatureKind::Characters, block.term(place).to_owned()),
-            };
-        }
-        (FeatureKind::Term, String::new())
+    pub fn term(&self, place: usize) -> (FeatureKind, String) {
+        term(&self.text, place)
     }
 
     /// A linear function of the components, one weight each, as one of the terms; `None` unless the rows are dense.
@@ -324,7 +316,8 @@ impl Vectorizer {
                 if scaler.width() != svd.components() {
                     return Err(broken("components.mean", "must have one number a component"));
                 }
-                Some(Reduced { svd, scaler })
+                let names = component_names(&svd, &text);
+                Some(Reduced { svd, scaler, names })
             }
         };
         let scaler = NumericScaler::load("numeric", arrays)?;
@@ -402,6 +395,47 @@ impl Vectorizer {
         })?;
         Ok(matrix)
     }
+}
+
+/// Kind and text of the term at `place` among those of all blocks.
+fn term(blocks: &[Tfidf], mut place: usize) -> (FeatureKind, String) {
+    for block in blocks {
+        if place >= block.width() {
+            place -= block.width();
+            continue;
+        }
+        return match (block.is_hashed(), block.unit()) {
+            (true, _) => (FeatureKind::Hash, format!("#{place}")),
+            (false, Unit::Word) => (FeatureKind::Term, block.term(place).to_owned()),
+            (false, _) => (FeatureKind::Characters, block.term(place).to_owned()),
+        };
+    }
+    (FeatureKind::Term, String::new())
+}
+
+/// `component 3: great, love, -boring`: the number of each component and the terms with the largest weights in it.
+fn component_names(svd: &TruncatedSvd, blocks: &[Tfidf]) -> Vec<String> {
+    const SHOWN: usize = 3;
+    // Per component the places and weights that are largest so far, largest first.
+    let mut largest = vec![[(0usize, 0.0f32); SHOWN]; svd.components()];
+    for place in 0..svd.width() {
+        for (largest, weight) in largest.iter_mut().zip(svd.weights(place)) {
+            if weight.abs() <= largest[SHOWN - 1].1.abs() {
+                continue;
+            }
+            let at = largest.iter().position(|(_, other)| weight.abs() > other.abs()).unwrap_or(SHOWN - 1);
+            largest[at..].rotate_right(1);
+            largest[at] = (place, weight);
+        }
+    }
+    let shown = |&(place, weight): &(usize, f32)| {
+        (weight != 0.0).then(|| format!("{}{}", if weight < 0.0 { "-" } else { "" }, term(blocks, place).1))
+    };
+    let name = |(at, largest): (usize, &[(usize, f32); SHOWN])| {
+        let terms: Vec<String> = largest.iter().filter_map(shown).collect();
+        format!("component {}: {}", at + 1, terms.join(", "))
+    };
+    largest.iter().enumerate().map(name).collect()
 }
 
 impl Rows<'_> {

@@ -16,7 +16,7 @@ use tenor_features::text::{CleaningProfile, TEXT_FEATURES, clean, lexicon_digest
 use tenor_learn::{
     EvaluateOptions, Examples, FitContext, Lineage, Scratch, Trainer, TrainingData, evaluate, predict_all,
 };
-use tenor_learn_classic::linear::LogisticRegression;
+use tenor_learn_classic::LogisticRegression;
 
 #[derive(serde::Deserialize)]
 struct Line {

@@ -1,11 +1,12 @@
-//! The parameters of the features, which all kinds share.
+//! The features, which all kinds share: their parameters and their fit.
 
 use serde_json::{Map, Value, json};
 use tenor_domain::Error;
-use tenor_features::pipeline::VectorizerParams;
+use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
 use tenor_features::svd::SvdParams;
 use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
 use tenor_learn::params::Params;
+use tenor_learn::{FitContext, TrainingData};
 
 /// The parameters of the features with their defaults, for kinds whose rows are sparse unless `svd_components` says otherwise.
 /// `numeric_weight` is measured: docs/adr/0001-defaults-of-logistic-regression.md.
@@ -162,4 +163,17 @@ fn char_ngrams(params: &mut Params<'_>) -> Result<Option<(u32, u32)>, Error> {
 fn svd(params: &mut Params<'_>) -> Result<Option<SvdParams>, Error> {
     let components = params.optional_u32("svd_components", 1..=SvdParams::MAX_COMPONENTS)?;
     Ok(components.map(|components| SvdParams { components, ..SvdParams::default() }))
+}
+
+/// Fits the features on the training rows, and tells how many there are.
+pub(crate) fn vectorize(
+    data: &TrainingData,
+    params: &VectorizerParams,
+    context: &FitContext<'_>,
+) -> Result<(Vectorizer, Matrix), Error> {
+    context.progress(0.0, "reading texts");
+    let (vectorizer, matrix) = Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?;
+    context.metric("train/features", vectorizer.width() as f64, 0);
+    context.progress(0.3, "fitting the model");
+    Ok((vectorizer, matrix))
 }

@@ -41,6 +41,11 @@ pub trait Model: Send + Sync {
     fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, scratch: &mut Scratch) -> Explanation;
     /// The features that speak most strongly for or against `class`, strongest first.
     fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution>;
+    /// Up to `count` terms of the vocabulary to try the model with, those that speak for `class` where the kind can tell.
+    fn typical_terms(&self, class: usize, count: usize) -> Vec<String> {
+        let strongest = self.top_features(class, 4 * count).into_iter();
+        strongest.filter(|feature| feature.kind == FeatureKind::Term).map(|feature| feature.feature).take(count).collect()
+    }
     /// The file without metrics; the caller may add some.
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error>;
     fn size(&self) -> ModelSize;
@@ -51,6 +56,8 @@ pub trait Model: Send + Sync {
 pub struct Scratch {
     pub vectorizer: pipeline::Scratch,
     pub numbers: Vec<f64>,
+    /// Of a network's layers.
+    pub hidden: Vec<f32>,
 }
 
 /// How large a model is.

@@ -33,7 +33,16 @@ fn unigrams() -> TfidfParams {
 /// Values within 1e-7 of scikit-learn 1.9.1: ours are stored as f32.
 #[test]
 fn terms_and_values_equal_scikit_learns() {
-    let golden: Golden = serde_json::from_str(include_str!("../../../../tests/golden/tfidf.json")).unwrap();
+    equal(include_str!("../../../../tests/golden/tfidf.json"));
+}
+
+#[test]
+fn characters_and_stop_words_equal_scikit_learns() {
+    equal(include_str!("../../../../tests/golden/tfidf_options.json"));
+}
+
+fn equal(golden: &str) {
+    let golden: Golden = serde_json::from_str(golden).unwrap();
     for case in golden.cases {
         let (tfidf, matrix) = fit_transform(&golden.documents, &case.params, Stop::never()).unwrap();
         assert_eq!(tfidf.terms().collect::<Vec<_>>(), case.terms, "{:?}", case.params);
@@ -49,6 +58,35 @@ fn terms_and_values_equal_scikit_learns() {
         }
         assert_eq!(tfidf.transform(&golden.documents, Stop::never()).unwrap(), matrix);
     }
+}
+
+#[test]
+fn stems_stand_for_their_words_and_stop_words_leave_no_gap() {
+    let analyzer = Analyzer { stemming: Some("english".into()), stop_words: vec!["the".into()], ..Analyzer::default() };
+    let params = TfidfParams { analyzer, min_df: 1, ..TfidfParams::default() };
+    let texts = ["reading the books", "he reads a book"];
+    let (tfidf, matrix) = fit_transform(&texts, &params, Stop::never()).unwrap();
+    assert_eq!(tfidf.terms().collect::<Vec<_>>(), ["book", "he", "he read", "read", "read book"]);
+    assert_eq!(tfidf.transform(&texts, Stop::never()).unwrap(), matrix);
+    let mut arrays = Arrays::default();
+    tfidf.save("tfidf", &mut arrays);
+    assert_eq!(Tfidf::load("tfidf", &arrays).unwrap().transform(&texts, Stop::never()).unwrap(), matrix);
+}
+
+#[test]
+fn hashed_columns_need_no_vocabulary_and_keep_what_differs_apart() {
+    let params = TfidfParams { hash_bits: Some(16), ..TfidfParams::default() };
+    let texts = ["great book great read", "slow book", "great ending of a slow read", ""];
+    let (tfidf, matrix) = fit_transform(&texts, &params, Stop::never()).unwrap();
+    assert_eq!((tfidf.width(), tfidf.is_hashed(), tfidf.term(3)), (1 << 16, true, ""));
+    assert_eq!(tfidf.transform(&texts, Stop::never()).unwrap(), matrix);
+    // As many columns a row as there are different n-grams: no two share one here.
+    assert_eq!((0..4).map(|row| matrix.row(row).columns.len()).collect::<Vec<_>>(), [6, 3, 9, 0]);
+    let mut arrays = Arrays::default();
+    tfidf.save("tfidf", &mut arrays);
+    assert_eq!(Tfidf::load("tfidf", &arrays).unwrap().transform(&texts, Stop::never()).unwrap(), matrix);
+    arrays.insert("tfidf.layout", Array::U8(br#"{"analyzer":{},"hashing":[60,1,2]}"#.to_vec()));
+    assert_eq!(Tfidf::load("tfidf", &arrays).unwrap_err().reason, "BROKEN_MODEL_FILE");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use tenor_learn::params::Params;
 use tenor_learn::{FitContext, Model, ModelFile, Trainer, TrainingData};
 
 use super::model::{LinearModel, Link};
-use super::{Present, expand, vectorize};
-use crate::features::{self, object};
+use super::{Present, expand};
+use crate::features::{self, object, vectorize};
 use crate::weights::RowWeights;
 
 /// The trainer of kind `complement_nb`.

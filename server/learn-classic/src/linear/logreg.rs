@@ -15,7 +15,8 @@ use super::model::{LinearModel, Link};
 use super::options::{Options, defaults};
 use super::path::{self, Path};
 use super::sparse::SparseDesign;
-use super::{Present, expand, vectorize};
+use super::{Present, expand};
+use crate::features::vectorize;
 
 /// The trainer of kind `logreg`.
 #[derive(Debug, Clone, Copy)]

@@ -12,11 +12,11 @@ mod path;
 mod solve;
 mod sparse;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
-use tenor_domain::Error;
-use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
-use tenor_learn::{FitContext, TrainingData};
+use tenor_learn::TrainingData;
 
 pub use complement_nb::ComplementNb;
 pub use logreg::LogisticRegression;
@@ -24,19 +24,6 @@ pub use nbsvm::NbSvm;
 
 /// How far below the lowest bias a class without training rows is put: its probability stays below 1e-15.
 const ABSENT: f64 = 40.0;
-
-/// Fits the features on the training rows, and tells how many there are.
-fn vectorize(
-    data: &TrainingData,
-    params: &VectorizerParams,
-    context: &FitContext<'_>,
-) -> Result<(Vectorizer, Matrix), Error> {
-    context.progress(0.0, "reading texts");
-    let (vectorizer, matrix) = Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?;
-    context.metric("train/features", vectorizer.width() as f64, 0);
-    context.progress(0.3, "fitting weights");
-    Ok((vectorizer, matrix))
-}
 
 /// The classes that occur in the training rows with any weight.
 struct Present {

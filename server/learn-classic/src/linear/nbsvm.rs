@@ -17,8 +17,8 @@ use super::model::{LinearModel, Link, Weights};
 use super::options::SolverOptions;
 use super::solve::{Start, minimise};
 use super::sparse::SparseDesign;
-use super::{ABSENT, Present, vectorize};
-use crate::features::{self, object};
+use super::{ABSENT, Present};
+use crate::features::{self, object, vectorize};
 use crate::weights::RowWeights;
 
 /// The trainer of kind `nbsvm`.

@@ -8,25 +8,13 @@ use serde_json::{Value, json};
 use tenor_domain::{Digest, ErrorKind};
 use tenor_features::Stop;
 use tenor_features::arrays::{Array, Arrays};
-use tenor_features::contract::{FeatureContract, Prepared};
-use tenor_features::text::lexicon_digest;
+use tenor_features::contract::Prepared;
 use tenor_learn::{
     Examples, FitContext, Lineage, Model, ModelFile, Registry, Scratch, Trainer, TrainingData, label_of, predict_all,
 };
 
-use super::{ComplementNb, LogisticRegression, NbSvm};
-
-fn contract(classes: usize) -> FeatureContract {
-    let numeric = ["x", "y"].map(|name| {
-        json!({ "name": name, "source": "caller", "min": -1e9, "max": 1e9, "mean": 0.0, "std": 1.0, "default": 0.5 })
-    });
-    let classes: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
-    serde_json::from_value(json!({
-        "format": 1, "text_column": "text", "cleaning": "unicode", "min_chars": 1, "max_chars": 1000,
-        "lexicon": lexicon_digest(), "classes": classes, "stars": null, "numeric": numeric,
-    }))
-    .unwrap()
-}
+use super::LogisticRegression;
+use crate::testing::contract;
 
 fn examples(texts: &[String], numeric: &[Vec<f64>], labels: &[u32]) -> Examples {
     Examples {

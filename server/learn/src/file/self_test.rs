@@ -2,7 +2,6 @@
 
 use tenor_domain::{ContractMode, Error};
 use tenor_features::contract::{FeatureSource, Input, NumericValue, Prepared};
-use tenor_features::pipeline::FeatureKind;
 
 use super::broken;
 use crate::{Model, Scratch};
@@ -26,9 +25,7 @@ pub(super) fn generate(model: &dyn Model) -> Vec<SelfTest> {
     let mut texts = vec!["Caf&eacute; <b>nothing</b> KNOWN here: http://example.com/a?b don&#8217;t!".to_owned()];
     let mut mixed = Vec::new();
     for class in 0..model.classes().len().min(8) {
-        let features = model.top_features(class, 40).into_iter();
-        let terms = features.filter(|feature| feature.kind == FeatureKind::Term).map(|feature| feature.feature);
-        let terms: Vec<String> = terms.take(12).collect();
+        let terms = model.typical_terms(class, 12);
         mixed.extend(terms.iter().take(4).cloned());
         texts.push(format!("The {}! It is a book.", terms.join(", THE ")));
     }
