@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod random;
 pub mod sparse;
 mod stop;
+pub mod svd;
 pub mod text;
 pub mod tfidf;
 
