@@ -13,6 +13,7 @@ import scipy
 import scipy.sparse as sp
 import sklearn
 from sklearn import metrics as m
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -69,6 +70,22 @@ def tfidf():
         rows = [[x.indices[x.indptr[i]:x.indptr[i + 1]].tolist(), x.data[x.indptr[i]:x.indptr[i + 1]].tolist()] for i in range(0, len(docs), 5)]
         cases.append({"params": params, "terms": vec.get_feature_names_out().tolist(), "idf": vec.idf_.tolist(), "every": 5, "rows": rows})
     write("tfidf.json", {"documents": docs, "cases": cases})
+
+
+def svd():
+    """Randomized, so only the well separated leading components are stored; ARPACK gives the exact singular values."""
+    docs = documents(random.Random(17), 400, 0, 30)
+    x = TfidfVectorizer(lowercase=False, ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32).fit_transform(docs).tocsr()
+    x.sort_indices()
+    cases = []
+    for components, iterations in [(5, 5), (20, 5), (20, 2)]:
+        fitted = TruncatedSVD(components, n_iter=iterations, random_state=0).fit(x)
+        exact = TruncatedSVD(components, algorithm="arpack", random_state=0).fit(x.astype(np.float64))
+        cases.append({"params": {"components": components, "oversamples": 10, "power_iterations": iterations},
+                      "singular_values": fitted.singular_values_.tolist(), "exact_singular_values": exact.singular_values_.tolist(),
+                      "explained_variance": fitted.explained_variance_.tolist(),
+                      "explained_variance_ratio": fitted.explained_variance_ratio_.tolist(), "leading": np.round(fitted.components_[:5].astype(np.float64), 6).tolist()})
+    write("svd.json", {"width": x.shape[1], "offsets": x.indptr.tolist(), "columns": x.indices.tolist(), "values": [float(str(v)) for v in x.data], "cases": cases})
 
 
 def logreg():
@@ -167,5 +184,6 @@ def metrics():
 
 if __name__ == "__main__":
     tfidf()
+    svd()
     logreg()
     metrics()

@@ -1,13 +1,10 @@
 //! Eigenvectors of the small symmetric matrices.
 
+use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::diag::Diag;
 use faer::{Mat, Par, Spec};
 use tenor_domain::Error;
-
-/// Directions whose eigenvalue is below this share of the largest are rounding noise of `f32` products.
-const NOISE: f64 = 1e-12;
 
 /// Eigenvectors as columns, by falling eigenvalue.
 pub(super) struct Eigen {
@@ -33,10 +30,10 @@ pub(super) fn eigen(lower: &Mat<f64>) -> Result<Eigen, Error> {
 }
 
 impl Eigen {
-    /// Returns `E L^(-1/2)`, whose columns are zero where the eigenvalue is noise: `Z` times this is orthonormal when the
-    /// decomposed matrix is `Z^T Z`.
-    pub fn whitening(&self) -> Mat<f64> {
-        let floor = self.values.first().map_or(0.0, |largest| largest * NOISE);
+    /// Returns `E L^(-1/2)`: `Z` times this is orthonormal when the decomposed matrix is `Z^T Z`. Columns are zero where the
+    /// eigenvalue is at most `noise` times the largest.
+    pub fn whitening(&self, noise: f64) -> Mat<f64> {
+        let floor = self.values.first().map_or(0.0, |largest| largest * noise);
         Mat::from_fn(self.vectors.nrows(), self.vectors.ncols(), |row, column| {
             let value = self.values[column];
             if value > floor { self.vectors[(row, column)] / value.sqrt() } else { 0.0 }

@@ -33,8 +33,8 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    /// Independent numbers, uniform from -1 to 1. Any sub-Gaussian test matrix serves (Halko, Martinsson, Tropp 2011,
-    /// remark 8.2); this one needs no logarithm, whose last bit differs from platform to platform.
+    /// Independent numbers, uniform from -1 to 1. Halko, Martinsson and Tropp take Gaussian ones; here these serve as well
+    /// (see the golden test) and need no logarithm, whose last bit differs from platform to platform.
     pub fn random(rows: usize, panels: usize, seed: u64) -> Self {
         let panel = |number: usize| {
             let mut random = Random::new(seed, number as u64);

@@ -31,7 +31,8 @@ impl TruncatedSvd {
     /// The projected rows of `matrix`, which must be as wide as the one that was fitted on.
     pub fn transform(&self, matrix: &CsrMatrix, stop: Stop<'_>) -> Result<DenseMatrix, Error> {
         if matrix.width != self.width() {
-            let why = format!("must have the {} columns that the SVD was fitted on, got {}", self.width(), matrix.width);
+            let why =
+                format!("must have the {} columns that the SVD was fitted on, got {}", self.width(), matrix.width);
             return Err(Error::invalid("matrix", why));
         }
         let mut projected = DenseMatrix::zeros(matrix.rows(), self.components);
