@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod boosting;
+pub mod forest;
 pub mod logreg;
+pub mod trees;
 
 use std::sync::Arc;
 
