@@ -95,9 +95,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn read(prefix: &str, part: &str, task: &str, width: usize) -> Result<(DenseMatrix, Vec<u32>), Box<dyn Error>> {
-    let words = |path: String| -> Result<Vec<[u8; 4]>, Box<dyn Error>> {
-        Ok(std::fs::read(path)?.as_chunks::<4>().0.to_vec())
-    };
+    let words =
+        |path: String| -> Result<Vec<[u8; 4]>, Box<dyn Error>> { Ok(std::fs::read(path)?.as_chunks::<4>().0.to_vec()) };
     let values = words(format!("{prefix}.{part}.x.f32"))?.into_iter().map(f32::from_le_bytes).collect();
     let labels = words(format!("{prefix}.{part}.{task}.u32"))?.into_iter().map(u32::from_le_bytes).collect();
     Ok((DenseMatrix { width, values }, labels))
@@ -123,8 +122,11 @@ fn accuracy_and_loss(probabilities: &[f64], labels: &[u32], classes: usize) -> (
 /// Area under the ROC curve by ranks, for more classes the mean of each against the rest.
 fn auc(probabilities: &[f64], labels: &[u32], classes: usize) -> f64 {
     let of_class = |class: usize| {
-        let mut scored: Vec<(f64, bool)> =
-            probabilities.chunks(classes).zip(labels).map(|(row, label)| (row[class], *label as usize == class)).collect();
+        let mut scored: Vec<(f64, bool)> = probabilities
+            .chunks(classes)
+            .zip(labels)
+            .map(|(row, label)| (row[class], *label as usize == class))
+            .collect();
         scored.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (mut ranks, mut positives) = (0.0, 0.0);
         let mut start = 0;

@@ -56,8 +56,7 @@ impl Boosting {
         context.progress(0.0, "binning columns");
         let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
         let blocks = blocks(&columns, rows.len());
-        let ground =
-            Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
+        let ground = Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
         let target = target(&rows);
         let patience = stops.then_some(params.n_iter_no_change as usize);
         let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;

@@ -11,12 +11,12 @@ use tenor_features::random::Random;
 use super::histogram::{Bins, Block, LANES, Pair, Units, add_up, subtract};
 use super::loss::Derivatives;
 use super::options::BoostingParams;
-use super::split::{MIN_HESSIAN, Offer, Rules, Split, node_score};
+use super::split::{Offer, Rules, Split};
 use crate::trees::binner::Column;
 use crate::trees::ensemble::{Node, Tree};
 
-/// Fewer additions than this are not worth a second thread.
-const PARALLEL: usize = 1 << 16;
+/// Fewer steps than this are not worth a second thread.
+const PARALLEL: usize = 1 << 15;
 
 /// What all trees of a fit are grown from.
 pub(super) struct Ground<'a> {
@@ -88,11 +88,7 @@ impl Ground<'_> {
         scratch: &mut Scratch,
     ) -> Result<Grown, Error> {
         let units = Units::new(derivatives);
-        let rules = Rules {
-            min_samples_leaf: u64::from(self.params.min_samples_leaf),
-            l2_regularization: self.params.l2_regularization,
-            units,
-        };
+        let rules = Rules::new(self.params.min_samples_leaf, self.params.l2_regularization, units);
         scratch.rows.clear();
         scratch.rows.extend(0..derivatives.len() as u32);
         scratch.pairs.clear();
@@ -133,7 +129,7 @@ impl Growth<'_> {
         let end = self.scratch.rows.len();
         let sums = self.scratch.pairs.iter().fold([0, 0], |sum: Pair, pair| [sum[0] + pair[0], sum[1] + pair[1]]);
         self.drafts.push(Draft { start: 0, end, depth: 0, sums, value: 0.0, split: None });
-        if !self.is_splittable(0) || self.rules.units.hessian(sums) < MIN_HESSIAN {
+        if !self.is_splittable(0) || !self.rules.has_hessian(sums) {
             return;
         }
         let mut histogram = self.take_histogram();
@@ -145,8 +141,7 @@ impl Growth<'_> {
     fn is_splittable(&self, at: usize) -> bool {
         let draft = &self.drafts[at];
         let params = self.ground.params;
-        params.max_depth.is_none_or(|limit| draft.depth < limit)
-            && (draft.end - draft.start) as u64 >= 2 * self.rules.min_samples_leaf
+        params.max_depth.is_none_or(|limit| draft.depth < limit) && self.rules.splits(draft.end - draft.start)
     }
 
     fn split(&mut self, candidate: Candidate) {
@@ -156,25 +151,20 @@ impl Growth<'_> {
         let middle = start + self.partition(start, end, &split);
         let missing_left = if column.missing { split.missing_left } else { middle - start > end - middle };
         let right_sums = [sums[0] - split.left[0], sums[1] - split.left[1]];
-        let child = |start, end, sums| Draft {
-            start,
-            end,
-            depth: depth + 1,
-            sums,
-            value: self.rules.value(sums),
-            split: None,
-        };
+        let child =
+            |start, end, sums| Draft { start, end, depth: depth + 1, sums, value: self.rules.value(sums), split: None };
         let (left, right) = (self.drafts.len(), self.drafts.len() + 1);
         let children = [child(start, middle, split.left), child(middle, end, right_sums)];
         self.drafts.extend(children);
         let node = Node::split(split.feature, column.threshold(split.bin), missing_left);
         self.drafts[at].split = Some((node, left, right));
         // A root scored nothing when its gain was found; as importance only what its split adds counts.
-        let of_root = if at == 0 { node_score(sums, &self.rules) } else { 0.0 };
+        let of_root = if at == 0 { self.rules.score(sums) } else { 0.0 };
         self.gains[split.feature] += (split.gain - of_root).max(0.0);
         self.leaves += 1;
         if self.ground.params.max_leaf_nodes.is_some_and(|limit| self.leaves >= limit) {
-            self.waiting.clear();
+            self.scratch.pool.push(histogram);
+            self.scratch.pool.extend(self.waiting.drain().map(|candidate| candidate.histogram));
             return;
         }
         self.search_children(left, right, histogram);
@@ -241,7 +231,7 @@ impl Growth<'_> {
             }
             let search = |&(at, mask): &(usize, &[bool])| {
                 let bins: &[Bins] = if at == summed { bins } else { parent.as_deref().unwrap_or_default() };
-                let score = if at == 0 { 0.0 } else { node_score(drafts[at].sums, rules) };
+                let score = if at == 0 { 0.0 } else { rules.score(drafts[at].sums) };
                 let of_column = |(lane, column): (usize, &Column)| {
                     let feature = block * LANES + lane;
                     let bins = &bins[lane][..=column.bins()];
@@ -257,10 +247,11 @@ impl Growth<'_> {
             None => ground.blocks.iter().map(|_| None).collect(),
         };
         let run = |(block, (bins, parent)): (usize, (&mut [Bins], Option<&mut [Bins]>))| of_block(block, bins, parent);
-        let by_block: Vec<Vec<Option<Split>>> = match rows.len() * ground.columns.len() >= PARALLEL {
-            true => histogram.par_chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
-            false => histogram.chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
-        };
+        let by_block: Vec<Vec<Option<Split>>> =
+            match (rows.len() + 256 * searches.len()) * ground.columns.len() >= PARALLEL {
+                true => histogram.par_chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
+                false => histogram.chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
+            };
         let best_of = |search: usize| by_block.iter().filter_map(|found| found[search]).fold(None, better);
         (0..searches.len()).map(best_of).collect()
     }
@@ -329,8 +320,6 @@ impl Growth<'_> {
                 }
             }
         }
-        let histograms = self.waiting.into_iter().map(|candidate| candidate.histogram);
-        self.scratch.pool.extend(histograms);
         Grown { tree, gains: self.gains }
     }
 }

@@ -54,13 +54,17 @@ impl Units {
         let hessian = (f64::from(hessian) * self.hessian + 0.5) as i64;
         [(gradient + 0.5f64.copysign(gradient)) as i64, hessian << self.count_bits | 1]
     }
-    #[inline]
-    pub fn gradient(&self, sums: Pair) -> f64 {
-        sums[0] as f64 / self.gradient
+    /// A gradient of so many units.
+    pub fn gradient(&self, units: i64) -> f64 {
+        units as f64 / self.gradient
     }
+    pub fn hessian(&self, units: i64) -> f64 {
+        units as f64 / self.hessian
+    }
+    /// The sum of hessians in units.
     #[inline]
-    pub fn hessian(&self, sums: Pair) -> f64 {
-        (sums[1] >> self.count_bits) as f64 / self.hessian
+    pub fn whole_hessian(&self, sums: Pair) -> f64 {
+        (sums[1] >> self.count_bits) as f64
     }
     #[inline]
     pub fn count(&self, sums: Pair) -> u64 {

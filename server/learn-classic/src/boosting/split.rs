@@ -22,24 +22,53 @@ pub(super) struct Split {
     pub left: Pair,
 }
 
-/// What a split must respect.
+/// What a split must respect. Scores are computed in whole units and scaled by powers of two at the end, which changes no digit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    pub min_samples_leaf: u64,
-    pub l2_regularization: f64,
-    pub units: Units,
+    min_samples_leaf: u64,
+    units: Units,
+    /// In units of the hessian.
+    min_hessian: f64,
+    regularization: f64,
+    /// From a score in units to one.
+    scale: f64,
 }
 
 impl Rules {
+    pub fn new(min_samples_leaf: u32, l2_regularization: f64, units: Units) -> Self {
+        let (gradient, hessian) = (units.gradient(1), units.hessian(1));
+        Self {
+            min_samples_leaf: u64::from(min_samples_leaf),
+            units,
+            min_hessian: MIN_HESSIAN / hessian,
+            regularization: (l2_regularization + TINY) / hessian,
+            scale: gradient * gradient / hessian,
+        }
+    }
+    /// Whether a node of `rows` rows may be split.
+    pub fn splits(&self, rows: usize) -> bool {
+        rows as u64 >= 2 * self.min_samples_leaf
+    }
+    pub fn has_hessian(&self, sums: Pair) -> bool {
+        self.units.whole_hessian(sums) >= self.min_hessian
+    }
     /// The value of a node before shrinkage.
     pub fn value(&self, sums: Pair) -> f64 {
-        -self.units.gradient(sums) / (self.units.hessian(sums) + self.l2_regularization + TINY)
+        let newton = sums[0] as f64 / (self.units.whole_hessian(sums) + self.regularization);
+        -newton * (self.units.gradient(1) / self.units.hessian(1))
     }
     /// By how much the loss falls when a node gets its value.
+    pub fn score(&self, sums: Pair) -> f64 {
+        let gradient = sums[0] as f64;
+        gradient * gradient / (self.units.whole_hessian(sums) + self.regularization) * self.scale
+    }
+    /// What two sides score together, in units: numerator and denominator.
     #[inline]
-    fn score(&self, sums: Pair) -> f64 {
-        let gradient = self.units.gradient(sums);
-        gradient * gradient / (self.units.hessian(sums) + self.l2_regularization + TINY)
+    fn whole_scores(&self, (gradient, hessian): (i64, f64), other: (i64, f64)) -> (f64, f64) {
+        let (gradient, hessian) = (gradient as f64, hessian + self.regularization);
+        let (other_gradient, other_hessian) = (other.0 as f64, other.1 + self.regularization);
+        let numerator = gradient * gradient * other_hessian + other_gradient * other_gradient * hessian;
+        (numerator, hessian * other_hessian)
     }
 }
 
@@ -80,31 +109,30 @@ impl Offer<'_> {
         rules: &Rules,
         best: &mut Option<Split>,
     ) {
+        let Rules { units, min_samples_leaf, min_hessian, .. } = *rules;
         let mut side: Pair = [0, 0];
-        let mut best_gain = best.map_or(0.0, |best| best.gain);
+        // Scores are compared as fractions: a division a bin would take most of the time.
+        let mut best_score = ((best.map_or(0.0, |best| best.gain) + self.score) / rules.scale, 1.0);
         for (bin, sums) in bins {
             if sums[1] == 0 {
                 continue;
             }
             side = [side[0] + sums[0], side[1] + sums[1]];
             let rest = [self.total[0] - side[0], self.total[1] - side[1]];
-            if rules.units.count(side) < rules.min_samples_leaf || rules.units.hessian(side) < MIN_HESSIAN {
+            let (side_hessian, rest_hessian) = (units.whole_hessian(side), units.whole_hessian(rest));
+            if units.count(side) < min_samples_leaf || side_hessian < min_hessian {
                 continue;
             }
-            if rules.units.count(rest) < rules.min_samples_leaf || rules.units.hessian(rest) < MIN_HESSIAN {
+            if units.count(rest) < min_samples_leaf || rest_hessian < min_hessian {
                 break;
             }
-            let gain = rules.score(side) + rules.score(rest) - self.score;
-            if gain > best_gain {
-                best_gain = gain;
+            let score = rules.whole_scores((side[0], side_hessian), (rest[0], rest_hessian));
+            if score.0 * best_score.1 > best_score.0 * score.1 {
+                best_score = score;
+                let gain = score.0 / score.1 * rules.scale - self.score;
                 let left = if missing_left { rest } else { side };
                 *best = Some(Split { gain, feature: self.feature, bin, missing_left, left });
             }
         }
     }
-}
-
-/// What a node with a value scores.
-pub(super) fn node_score(sums: Pair, rules: &Rules) -> f64 {
-    rules.score(sums)
 }

@@ -29,12 +29,7 @@ pub(super) fn save(trees: &[Option<Grown>], outputs: usize) -> Arrays {
 }
 
 /// Puts the trees of `state` into their places.
-pub(super) fn load(
-    state: &Arrays,
-    trees: &mut [Option<Grown>],
-    width: usize,
-    outputs: usize,
-) -> Result<(), Error> {
+pub(super) fn load(state: &Arrays, trees: &mut [Option<Grown>], width: usize, outputs: usize) -> Result<(), Error> {
     let ensemble = file::load(state, PREFIX, width, outputs)?;
     let (numbers, gains) = (state.u64s(NUMBERS)?, state.f64s(GAINS)?);
     if numbers.len() != ensemble.len() || gains.len() != numbers.len() * width {

@@ -133,7 +133,13 @@ impl Ground<'_> {
 
     /// Looks at `max_features` columns drawn without replacement, and at more while all of them are constant in this node, as
     /// scikit-learn does (sklearn/tree/_splitter.pyx, 1.9.1). A split need not lower the impurity.
-    fn find_split(&self, node: &Waiting, score: NodeScore, random: &mut Random, scratch: &mut Scratch) -> Option<Split> {
+    fn find_split(
+        &self,
+        node: &Waiting,
+        score: NodeScore,
+        random: &mut Random,
+        scratch: &mut Scratch,
+    ) -> Option<Split> {
         let params = self.params;
         let samples = &scratch.samples[node.start..node.end];
         let rows = samples.len() as u64;

@@ -7,8 +7,8 @@
 mod checkpoint;
 mod fit;
 mod grow;
-mod options;
 mod oob;
+mod options;
 mod sample;
 mod split;
 #[cfg(test)]

@@ -122,7 +122,11 @@ impl Histogram {
             let score = score(&self.left, &self.total, rules);
             if best.is_none_or(|best| score > best.score) {
                 // Between two bins that hold rows, the middle: as a threshold halfway between two values.
-                let bin = next.map_or(missing.unwrap_or(bin) - 1, |next| (bin + next - 1) / 2);
+                let bin = match (next, missing) {
+                    (Some(next), _) => (bin + next - 1) / 2,
+                    (None, Some(missing)) => missing - 1,
+                    (None, None) => bin,
+                };
                 *best = Some(Split { score, feature, bin, missing_left: missing.map(|_| missing_left) });
             }
         }

@@ -63,7 +63,13 @@ pub struct Ensemble {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NodeView<'a> {
     /// `x[feature] <= threshold` goes to `left`, else to `right`; NaN as `missing_left` says. Children count from the tree's root.
-    Split { feature: usize, threshold: f32, missing_left: bool, left: usize, right: usize },
+    Split {
+        feature: usize,
+        threshold: f32,
+        missing_left: bool,
+        left: usize,
+        right: usize,
+    },
     Leaf(&'a [f32]),
 }
 

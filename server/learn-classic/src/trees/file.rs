@@ -33,8 +33,7 @@ pub(crate) fn load(arrays: &Arrays, prefix: &str, width: usize, outputs: usize) 
             return Err(broken(&name(part), "holds a number that is not finite"));
         }
     }
-    let nodes: Vec<Node> =
-        (0..count).map(|at| Node::from_raw(thresholds[at], features[at], rights[at])).collect();
+    let nodes: Vec<Node> = (0..count).map(|at| Node::from_raw(thresholds[at], features[at], rights[at])).collect();
     check_roots(&roots, count).map_err(|what| broken(&name("roots"), what))?;
     for (index, &root) in roots.iter().enumerate() {
         let end = roots.get(index + 1).map_or(count, |root| *root as usize);
@@ -56,20 +55,25 @@ fn check_roots(roots: &[u32], nodes: usize) -> Result<(), &'static str> {
     }
 }
 
-/// Children lie behind their parent and before `end`, so that every path ends.
+/// The nodes are those of one tree in preorder: a left child follows its parent, a right child the last leaf of its sibling.
 fn check_tree(nodes: &[Node], root: usize, end: usize, width: usize) -> Result<(), (&'static str, &'static str)> {
+    let mut rights = Vec::new();
     for (at, node) in nodes.iter().enumerate().take(end).skip(root) {
         if node.is_leaf() {
+            if rights.pop().unwrap_or(end) != at + 1 {
+                return Err(("rights", "must name the node after the left subtree"));
+            }
             continue;
         }
         if node.feature() >= width {
             return Err(("features", "names a column that is not there"));
         }
-        if node.right as usize <= at + 1 || node.right as usize >= end {
-            return Err(("rights", "must point forward within the tree"));
-        }
+        rights.push(node.right as usize);
     }
-    Ok(())
+    match rights.is_empty() && nodes[end - 1].is_leaf() {
+        true => Ok(()),
+        false => Err(("features", "ends a tree before its last leaf")),
+    }
 }
 
 pub(crate) fn insert_u32s(arrays: &mut Arrays, name: String, numbers: impl Iterator<Item = u32>) {

@@ -43,17 +43,19 @@ pub fn permutation_importance(
             for last in (1..rows).rev() {
                 order.swap(last, random.below(last + 1));
             }
+            let mut shuffled = 0.0;
             for (row, &label) in labels.iter().enumerate() {
                 changed.clear();
                 changed.extend_from_slice(matrix.row(row));
                 changed[feature] = matrix.row(order[row])[feature];
-                total += loss(&changed, label, &mut probabilities);
+                shuffled += loss(&changed, label, &mut probabilities);
                 if row % 256 == 0 {
                     stop.check()?;
                 }
             }
+            total += shuffled - base;
         }
-        Ok((total / f64::from(repeats) - base) / rows as f64)
+        Ok(total / f64::from(repeats) / rows as f64)
     };
     (0..matrix.width).into_par_iter().map(of_column).collect()
 }

@@ -6,3 +6,7 @@ pub(crate) mod file;
 pub mod importance;
 pub(crate) mod rows;
 pub(crate) mod score;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,10 @@ pub(crate) fn used_rows(
         return Err(Error::invalid("weights", text));
     }
     if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
-        return Err(Error::invalid("weights", format!("must be finite and not negative, row {row} has {}", weights[row])));
+        return Err(Error::invalid(
+            "weights",
+            format!("must be finite and not negative, row {row} has {}", weights[row]),
+        ));
     }
     if labels.len() > MAX_ROWS {
         return Err(Error::invalid("matrix", format!("has {} rows; at most {MAX_ROWS} fit", labels.len())));
