@@ -111,8 +111,8 @@ impl Boosting {
     /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.
     pub fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
         let baseline = arrays.f64s("boosting.baseline")?.to_vec();
-        let outputs = if classes == 2 { 1 } else { classes };
-        if baseline.len() != outputs || baseline.iter().any(|score| !(score.abs() <= 1e6)) {
+        let outputs = if classes == 2 { 1 } else { classes.max(1) };
+        if baseline.len() != outputs || !baseline.iter().all(|score| score.abs() <= 1e6) {
             return Err(broken("boosting.baseline", "must hold one finite score for each class"));
         }
         let trees = file::load(arrays, PREFIX, width, 1)?;

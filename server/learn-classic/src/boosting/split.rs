@@ -89,7 +89,7 @@ pub(super) struct Offer<'a> {
 impl Offer<'_> {
     /// The best split that gains anything.
     pub fn best(&self, rules: &Rules) -> Option<Split> {
-        let Some((last, numbers)) = self.bins.split_last() else { return None };
+        let (last, numbers) = self.bins.split_last()?;
         let mut best = None;
         // The last bin of numbers may go left only if something may stay on the right.
         let end = if self.missing { numbers.len() } else { numbers.len() - 1 };

@@ -98,7 +98,7 @@ impl Forest {
 
     /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.
     pub fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
-        let outputs = if classes == 2 { 1 } else { classes };
+        let outputs = if classes == 2 { 1 } else { classes.max(1) };
         let trees = file::load(arrays, PREFIX, width, outputs)?;
         if trees.is_empty() {
             return Err(broken("forest.roots", "names no tree"));

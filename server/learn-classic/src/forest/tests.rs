@@ -88,10 +88,10 @@ fn a_row_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none() {
     let weights: Vec<f32> = (0..300).map(|row| (row % 3) as f32).collect();
     let mut repeated = DenseMatrix { width: 4, values: vec![] };
     let mut repeated_labels = vec![];
-    for row in 0..300 {
+    for (row, label) in labels.iter().enumerate() {
         for _ in 0..row % 3 {
             repeated.values.extend_from_slice(matrix.row(row));
-            repeated_labels.push(labels[row]);
+            repeated_labels.push(*label);
         }
     }
     let context = FitContext::quiet(1);
