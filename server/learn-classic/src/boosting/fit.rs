@@ -1,0 +1,167 @@
+//! The loop over iterations.
+
+use rayon::prelude::*;
+use tenor_domain::Error;
+use tenor_features::Stop;
+use tenor_features::dense::DenseMatrix;
+use tenor_learn::FitContext;
+
+use super::checkpoint::{self, Progress};
+use super::grow::{Ground, Scratch};
+use super::histogram::blocks;
+use super::loss::Target;
+use super::stopping::{hold_out, should_stop};
+use super::{Boosting, BoostingParams};
+use crate::trees::binner::bin_columns;
+use crate::trees::ensemble::Ensemble;
+use crate::trees::rows::{check_labels, used_rows};
+
+impl Boosting {
+    /// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
+    /// missing value. With early stopping the loss on `valid` decides, or on rows held out when there is none; all trees are kept, as
+    /// scikit-learn does.
+    ///
+    /// Works on the threads of the current pool; keeps its trees in the context's checkpoints and goes on from them.
+    pub fn fit(
+        matrix: &DenseMatrix,
+        labels: &[u32],
+        classes: usize,
+        weights: &[f32],
+        valid: Option<(&DenseMatrix, &[u32])>,
+        params: &BoostingParams,
+        context: &FitContext<'_>,
+    ) -> Result<Self, Error> {
+        let mut rows = used_rows(matrix, labels, classes, weights)?;
+        if let Some((valid, labels)) = valid {
+            check_labels(valid, labels, classes, "validation labels")?;
+        }
+        let target = |rows: &[u32]| Target {
+            labels: rows.iter().map(|row| labels[*row as usize]).collect(),
+            weights: rows.iter().map(|row| weights[*row as usize]).collect(),
+            classes,
+        };
+        let stops = params.early_stopping.wanted(rows.len());
+        let mut watched = valid.filter(|(_, labels)| !labels.is_empty()).map(|(matrix, labels)| {
+            let target = Target { labels: labels.to_vec(), weights: vec![1.0; labels.len()], classes };
+            Watched { matrix, rows: (0..labels.len() as u32).collect(), target, scores: Vec::new() }
+        });
+        if watched.is_none() && stops && rows.len() > 1 {
+            let used = target(&rows);
+            let (fitted, held) = hold_out(&used.labels, classes, params.validation_fraction, context.seed);
+            let of = |chosen: Vec<u32>| -> Vec<u32> { chosen.iter().map(|index| rows[*index as usize]).collect() };
+            let (fitted, held) = (of(fitted), of(held));
+            watched = Some(Watched { matrix, target: target(&held), rows: held, scores: Vec::new() });
+            rows = fitted;
+        }
+        context.progress(0.0, "binning columns");
+        let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
+        let blocks = blocks(&columns, rows.len());
+        let ground = Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
+        let target = target(&rows);
+        let patience = stops.then_some(params.n_iter_no_change as usize);
+        let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;
+        context.progress(1.0, "fitted");
+        let mut importances = progress.gains;
+        let sum: f64 = importances.iter().sum();
+        importances.iter_mut().filter(|_| sum > 0.0).for_each(|gain| *gain /= sum);
+        Ok(Self { classes, baseline: target.baseline(), trees: progress.trees, importances })
+    }
+}
+
+/// Rows whose loss is watched.
+struct Watched<'a> {
+    matrix: &'a DenseMatrix,
+    rows: Vec<u32>,
+    target: Target,
+    scores: Vec<f64>,
+}
+
+fn iterate(
+    ground: &Ground<'_>,
+    target: &Target,
+    mut watched: Option<Watched<'_>>,
+    (matrix, rows): (&DenseMatrix, &[u32]),
+    patience: Option<usize>,
+    context: &FitContext<'_>,
+) -> Result<Progress, Error> {
+    let (outputs, width) = (target.outputs(), ground.columns.len());
+    let fresh = || Progress { trees: Ensemble::new(1), gains: vec![0.0; width], val_losses: Vec::new() };
+    let mut progress = match context.resume()? {
+        Some(state) => checkpoint::load(&state, width, outputs)?,
+        None => fresh(),
+    };
+    let baseline = target.baseline();
+    let start = |rows: usize| -> Vec<f64> { baseline.iter().flat_map(|score| vec![*score; rows]).collect() };
+    let mut scores = start(rows.len());
+    add_trees(&progress.trees, 0, outputs, matrix, rows, &mut scores, context.stop)?;
+    if let Some(watched) = &mut watched {
+        watched.scores = start(watched.rows.len());
+        add_trees(&progress.trees, 0, outputs, watched.matrix, &watched.rows, &mut watched.scores, context.stop)?;
+        if progress.val_losses.is_empty() {
+            progress.val_losses.push(watched.target.loss(&watched.scores));
+        }
+    }
+    let mut derivatives = vec![(0.0, 0.0); rows.len() * outputs];
+    let mut scratches: Vec<Scratch> = (0..outputs).map(|_| Scratch::default()).collect();
+    let done = |progress: &Progress| progress.trees.len() / outputs;
+    let may_go_on = |progress: &Progress| {
+        let settled = patience.is_some_and(|patience| should_stop(&progress.val_losses, patience, ground.params.tol));
+        done(progress) < ground.params.max_iter as usize && !settled
+    };
+    while may_go_on(&progress) {
+        context.stop.check()?;
+        let iteration = done(&progress);
+        let loss = target.derive(&scores, &mut derivatives);
+        context.metric("train/loss", loss, iteration as i64);
+        let of_class = (scores.par_chunks_mut(rows.len()), derivatives.par_chunks(rows.len()), &mut scratches);
+        let grown = of_class.into_par_iter().enumerate().map(|(class, (scores, derivatives, scratch))| {
+            ground.grow((iteration * outputs + class) as u64, derivatives, scores, scratch)
+        });
+        let grown = grown.collect::<Result<Vec<_>, Error>>()?;
+        let first = progress.trees.len();
+        for grown in grown {
+            progress.trees.push(&grown.tree);
+            progress.gains.iter_mut().zip(grown.gains).for_each(|(sum, gain)| *sum += gain);
+        }
+        if let Some(watched) = &mut watched {
+            let scores = &mut watched.scores;
+            add_trees(&progress.trees, first, outputs, watched.matrix, &watched.rows, scores, context.stop)?;
+            let loss = watched.target.loss(scores);
+            context.metric("val/loss", loss, iteration as i64 + 1);
+            progress.val_losses.push(loss);
+        }
+        context.progress(0.05 + 0.95 * done(&progress) as f64 / f64::from(ground.params.max_iter), "growing trees");
+        context.checkpoint(|| checkpoint::save(&progress))?;
+    }
+    context.metric("train/loss", target.loss(&scores), done(&progress) as i64);
+    context.metric("train/iterations", done(&progress) as f64, 0);
+    Ok(progress)
+}
+
+/// Adds the values of the trees from `first` on to the scores of `rows`, tree by tree, as growing them did.
+fn add_trees(
+    trees: &Ensemble,
+    first: usize,
+    outputs: usize,
+    matrix: &DenseMatrix,
+    rows: &[u32],
+    scores: &mut [f64],
+    stop: Stop<'_>,
+) -> Result<(), Error> {
+    const CHUNK: usize = 1024;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    scores.par_chunks_mut(rows.len()).enumerate().try_for_each(|(output, scores)| {
+        scores.par_chunks_mut(CHUNK).zip(rows.par_chunks(CHUNK)).try_for_each(|(scores, rows)| {
+            for root in trees.roots.iter().skip(first + output).step_by(outputs) {
+                stop.check()?;
+                for (score, row) in scores.iter_mut().zip(rows) {
+                    let leaf = trees.leaf(*root as usize, matrix.row(*row as usize));
+                    *score += f64::from(trees.values[leaf]);
+                }
+            }
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,125 @@
+//! Gradient boosting on histograms: one tree an iteration for two classes, else one a class, each a Newton step on the log-loss; leaf by
+//! leaf, as scikit-learn's `HistGradientBoostingClassifier`.
+//!
+//! Sums are exact and everything random comes from streams of the seed, so a model has the same bits on any number of threads and after
+//! any number of interruptions.
+
+mod checkpoint;
+mod fit;
+mod grow;
+mod histogram;
+mod loss;
+mod options;
+mod split;
+mod stopping;
+#[cfg(test)]
+mod tests;
+
+use tenor_domain::Error;
+use tenor_features::arrays::{Array, Arrays, broken};
+use tenor_learn::ModelSize;
+
+use crate::trees::ensemble::Ensemble;
+use crate::trees::file;
+pub use options::{BoostingParams, EarlyStopping, defaults};
+
+/// A fitted model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Boosting {
+    classes: usize,
+    /// One a score.
+    baseline: Vec<f64>,
+    /// Tree `i` adds to score `i % baseline.len()`.
+    trees: Ensemble,
+    importances: Vec<f64>,
+}
+
+/// What the arrays are called.
+const PREFIX: &str = "boosting";
+
+impl Boosting {
+    /// The trees; tree `i` adds to score `i % baseline().len()`.
+    pub fn trees(&self) -> &Ensemble {
+        &self.trees
+    }
+
+    /// The scores before any tree: one for two classes (that of the second), else one a class.
+    pub fn baseline(&self) -> &[f64] {
+        &self.baseline
+    }
+
+    /// How many iterations it was fitted for.
+    pub fn iterations(&self) -> usize {
+        self.trees.len() / self.baseline.len()
+    }
+
+    /// Writes the probability of each class of a `row` as wide as the matrix was.
+    pub fn predict_into(&self, row: &[f32], probabilities: &mut [f64]) {
+        if let ([baseline], [first, _]) = (self.baseline.as_slice(), &mut *probabilities) {
+            let roots = self.trees.roots.iter();
+            *first = roots.fold(*baseline, |score, root| score + self.leaf_value(*root, row));
+        } else {
+            probabilities.copy_from_slice(&self.baseline);
+            for roots in self.trees.roots.chunks(self.baseline.len()) {
+                for (score, root) in probabilities.iter_mut().zip(roots) {
+                    *score += self.leaf_value(*root, row);
+                }
+            }
+        }
+        loss::to_probabilities(probabilities);
+    }
+
+    #[inline]
+    fn leaf_value(&self, root: u32, row: &[f32]) -> f64 {
+        f64::from(self.trees.values[self.trees.leaf(root as usize, row)])
+    }
+
+    /// Writes what each column adds to the score of `class` along the paths of `row`; returns the score without them and with them. For two
+    /// classes the score is the log-odds of `class`.
+    pub fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
+        contributions.fill(0.0);
+        let (output, scale) = match (self.classes, class) {
+            (2, 0) => (0, -1.0),
+            (2, _) => (0, 1.0),
+            _ => (class, 1.0),
+        };
+        let mut bias = scale * self.baseline[output];
+        for root in self.trees.roots.iter().skip(output).step_by(self.baseline.len()) {
+            bias += self.trees.attribute(*root as usize, row, 0, scale, contributions);
+        }
+        (bias, bias + contributions.iter().sum::<f64>())
+    }
+
+    /// Share of each column in the gain of all splits; zeros without a split.
+    pub fn importances(&self) -> Vec<f64> {
+        self.importances.clone()
+    }
+
+    pub fn size(&self) -> ModelSize {
+        let mut size = self.trees.size();
+        size.parameters += self.baseline.len() as u64;
+        size.nonzero += self.baseline.iter().filter(|score| **score != 0.0).count() as u64;
+        size
+    }
+
+    pub fn save(&self, arrays: &mut Arrays) {
+        file::save(&self.trees, PREFIX, arrays);
+        arrays.insert("boosting.baseline", Array::F64(self.baseline.clone()));
+        arrays.insert("boosting.importances", Array::F64(self.importances.clone()));
+    }
+
+    /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.
+    pub fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
+        let baseline = arrays.f64s("boosting.baseline")?.to_vec();
+        let outputs = if classes == 2 { 1 } else { classes.max(1) };
+        if baseline.len() != outputs || !baseline.iter().all(|score| score.abs() <= 1e6) {
+            return Err(broken("boosting.baseline", "must hold one finite score for each class"));
+        }
+        let trees = file::load(arrays, PREFIX, width, 1)?;
+        if !trees.len().is_multiple_of(outputs) {
+            return Err(broken("boosting.roots", "must name as many trees for each class"));
+        }
+        let importances = file::importances(arrays, "boosting.importances", width)?;
+        Ok(Self { classes, baseline, trees, importances })
+    }
+}

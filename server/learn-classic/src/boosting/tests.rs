@@ -1,0 +1,262 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tenor_domain::ErrorKind;
+use tenor_features::Stop;
+use tenor_features::arrays::Arrays;
+use tenor_features::dense::DenseMatrix;
+use tenor_learn::FitContext;
+use tenor_learn::params::Params;
+
+use super::stopping::{hold_out, should_stop};
+use super::*;
+use crate::trees::testing::{accuracy, all, broken_copies, generated, golden, interrupted, matrix_of, numbers};
+
+fn params(given: Value) -> BoostingParams {
+    BoostingParams::read(&mut Params::new(&given, &defaults()).unwrap()).unwrap()
+}
+
+fn fit(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> Boosting {
+    let weights = vec![1.0; labels.len()];
+    Boosting::fit(matrix, labels, classes, &weights, None, &params(given), &FitContext::quiet(1)).unwrap()
+}
+
+fn probabilities(model: &Boosting, matrix: &DenseMatrix) -> Vec<f64> {
+    all(matrix, model.classes, |row, p| model.predict_into(row, p))
+}
+
+#[test]
+fn predictions_are_those_of_scikit_learn() {
+    for case in golden()["boosting"].as_array().unwrap() {
+        let (matrix, classes) = (matrix_of(&case["x"]), case["classes"].as_u64().unwrap() as usize);
+        let labels: Vec<u32> = numbers(&case["y"]).into_iter().map(|label| label as u32).collect();
+        let weights: Vec<f32> = numbers(&case["weights"]).into_iter().map(|weight| weight as f32).collect();
+        let mut given = case["params"].clone();
+        given["early_stopping"] = json!(false);
+        let context = FitContext::quiet(1);
+        let model = Boosting::fit(&matrix, &labels, classes, &weights, None, &params(given), &context).unwrap();
+        let got = probabilities(&model, &matrix_of(&case["rows"]));
+        let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
+        let largest = got.iter().zip(&wanted).fold(0.0f64, |largest, (got, wanted)| largest.max((got - wanted).abs()));
+        assert!(largest < 1e-6, "{}: {largest}", case["params"]);
+    }
+}
+
+#[test]
+fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(3_000, 7, classes, 3);
+        let (test, test_labels) = generated(800, 7, classes, 4);
+        let weights: Vec<f32> = labels.iter().map(|label| 0.7 + *label as f32 / 3.0).collect();
+        let given = json!({ "max_iter": 30, "max_features": 0.5, "early_stopping": true });
+        let fit = |threads, seed| {
+            let context = FitContext { threads, ..FitContext::quiet(seed) };
+            let params = params(given.clone());
+            context.in_pool(|| Boosting::fit(&matrix, &labels, classes, &weights, None, &params, &context)).unwrap()
+        };
+        let model = fit(1, 7);
+        assert_eq!(model, fit(3, 7));
+        assert_ne!(model, fit(1, 8));
+        let reached = accuracy(&probabilities(&model, &test), &test_labels, classes);
+        assert!(reached > 0.75, "{classes} classes: {reached}");
+    }
+}
+
+#[test]
+fn an_interrupted_fit_ends_in_the_same_model() {
+    let (matrix, labels) = generated(600, 5, 3, 3);
+    let (valid, valid_labels) = generated(200, 5, 3, 4);
+    let weights = vec![1.0; labels.len()];
+    let params = params(json!({ "max_iter": 12, "early_stopping": true, "max_features": 0.5 }));
+    for valid in [None, Some((&valid, valid_labels.as_slice()))] {
+        let whole = Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, &FitContext::quiet(5)).unwrap();
+        let fit = |context: &FitContext<'_>| Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, context);
+        let (resumed, interruptions) = interrupted(5, 5, fit);
+        assert!(interruptions > 1);
+        assert_eq!(whole, resumed);
+    }
+}
+
+#[test]
+fn a_row_of_weight_zero_counts_as_none() {
+    let (matrix, labels) = generated(300, 4, 2, 3);
+    let kept: Vec<usize> = (0..300).filter(|row| row % 3 > 0).collect();
+    let values = kept.iter().flat_map(|row| matrix.row(*row).to_vec()).collect();
+    let kept_labels: Vec<u32> = kept.iter().map(|row| labels[*row]).collect();
+    let weights: Vec<f32> = (0..300).map(|row| if row % 3 > 0 { 1.0 } else { 0.0 }).collect();
+    let context = FitContext::quiet(1);
+    let weighted = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap();
+    assert_eq!(weighted, fit(&DenseMatrix { width: 4, values }, &kept_labels, 2, json!({})));
+}
+
+#[test]
+fn degenerate_data_makes_single_leaves_or_clear_answers() {
+    let check = |matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value, wanted: &[f64]| {
+        let model = fit(matrix, labels, classes, given);
+        let mut p = vec![0.0; classes];
+        model.predict_into(matrix.row(0), &mut p);
+        assert!(p.iter().zip(wanted).all(|(p, wanted)| (p - wanted).abs() < 1e-6), "{p:?} {wanted:?}");
+        if model.trees.nodes.iter().all(|node| node.is_leaf()) {
+            assert!(model.importances().iter().all(|gain| *gain == 0.0));
+        }
+    };
+    let (matrix, labels) = generated(60, 4, 2, 3);
+    check(&matrix, &[1; 60], 2, json!({}), &[0.0, 1.0]);
+    check(&matrix, &[1; 60], 3, json!({}), &[0.0, 1.0, 0.0]);
+    check(&matrix, &[0; 60], 1, json!({}), &[1.0]);
+    let share = labels.iter().sum::<u32>() as f64 / 60.0;
+    check(&matrix, &labels, 2, json!({ "min_samples_leaf": 1_000 }), &[1.0 - share, share]);
+    let halves: Vec<u32> = (0..60).map(|row| row % 2).collect();
+    check(&DenseMatrix { width: 2, values: vec![3.0; 120] }, &halves, 2, json!({}), &[0.5, 0.5]);
+    check(&DenseMatrix { width: 2, values: vec![f32::NAN; 120] }, &halves, 2, json!({}), &[0.5, 0.5]);
+    check(&DenseMatrix { width: 1, values: vec![1.0] }, &[1], 2, json!({ "early_stopping": true }), &[0.0, 1.0]);
+    let huge = DenseMatrix { width: 1, values: (0..60).map(|row| [f32::MIN, f32::MAX][row % 2]).collect() };
+    let model = fit(&huge, &halves, 2, json!({}));
+    assert_eq!(accuracy(&probabilities(&model, &huge), &halves, 2), 1.0);
+}
+
+#[test]
+fn extreme_weights_keep_the_numbers_finite() {
+    let (matrix, labels) = generated(300, 4, 2, 3);
+    for (low, high) in [(1e-30, 1e-30), (1e30, 1e30), (1e-20, 1e20)] {
+        let weights: Vec<f32> = (0..300).map(|row| if row % 2 == 0 { low } else { high }).collect();
+        let context = FitContext::quiet(1);
+        let model = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap();
+        probabilities(&model, &matrix);
+    }
+}
+
+#[test]
+fn missing_values_go_where_they_help() {
+    let values: Vec<f32> = (0..400).map(|row| if row % 4 == 0 { f32::NAN } else { (row % 50) as f32 }).collect();
+    let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan() || *value > 30.0)).collect();
+    let matrix = DenseMatrix { width: 1, values };
+    let model = fit(&matrix, &labels, 2, json!({ "min_samples_leaf": 5 }));
+    assert_eq!(accuracy(&probabilities(&model, &matrix), &labels, 2), 1.0);
+}
+
+#[test]
+fn contributions_add_up_to_the_score() {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(500, 6, classes, 3);
+        let model = fit(&matrix, &labels, classes, json!({ "max_iter": 20 }));
+        let (mut contributions, mut p) = (vec![0.0; 6], vec![0.0; classes]);
+        for row in 0..50 {
+            model.predict_into(matrix.row(row), &mut p);
+            let mut scores = vec![];
+            for class in 0..classes {
+                let (bias, total) = model.attribute(matrix.row(row), class, &mut contributions);
+                assert!((bias + contributions.iter().sum::<f64>() - total).abs() < 1e-12);
+                assert_eq!(contributions[2], 0.0, "a constant column");
+                scores.push(total);
+            }
+            let odds = if classes == 2 { scores[1] } else { scores[1] - scores[0] };
+            assert!((odds - (p[1] / p[0]).ln()).abs() < 1e-6, "{scores:?} {p:?}");
+        }
+    }
+}
+
+#[test]
+fn importances_find_the_columns_that_matter() {
+    let (matrix, labels) = generated(1_000, 8, 2, 3);
+    let gains = fit(&matrix, &labels, 2, json!({ "max_iter": 20 })).importances();
+    assert!((gains.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    assert!(gains[0] > 2.0 * gains[4] && gains[1] > 2.0 * gains[4] && gains[2] == 0.0, "{gains:?}");
+}
+
+#[test]
+fn a_fit_stops_when_the_validation_loss_no_longer_falls() {
+    let (matrix, labels) = generated(1_000, 5, 2, 3);
+    let (valid, valid_labels) = generated(500, 5, 2, 4);
+    let logged = Mutex::new(Vec::new());
+    let on_metric = |key: &str, value: f64, step: i64| logged.lock().unwrap().push((key.to_owned(), value, step));
+    let context = FitContext { on_metric: &on_metric, ..FitContext::quiet(1) };
+    let params = params(json!({ "early_stopping": true, "max_iter": 500, "n_iter_no_change": 5 }));
+    let weights = vec![1.0; labels.len()];
+    let valid = Some((&valid, valid_labels.as_slice()));
+    let model = Boosting::fit(&matrix, &labels, 2, &weights, valid, &params, &context).unwrap();
+    assert!(model.iterations() < 400, "{}", model.iterations());
+    let logged = logged.into_inner().unwrap();
+    let of = |key: &str| -> Vec<(f64, i64)> {
+        logged.iter().filter(|(k, _, _)| k == key).map(|(_, value, step)| (*value, *step)).collect()
+    };
+    let (train, val) = (of("train/loss"), of("val/loss"));
+    assert_eq!(train.len(), model.iterations() + 1);
+    assert!(train.windows(2).all(|pair| pair[1].0 < pair[0].0), "the training loss falls");
+    let losses: Vec<f64> = val.iter().map(|(loss, _)| *loss).collect();
+    assert_eq!(losses.len(), model.iterations());
+    assert!(should_stop(&losses, 5, 1e-7) && !should_stop(&losses[..losses.len() - 1], 5, 1e-7));
+}
+
+#[test]
+fn held_out_rows_keep_the_shares_of_classes() {
+    let labels: Vec<u32> = (0..1_000).map(|row| u32::from(row % 10 == 0)).collect();
+    let (fitted, held) = hold_out(&labels, 2, 0.2, 1);
+    let of_class = |rows: &[u32]| rows.iter().filter(|row| labels[**row as usize] == 1).count();
+    assert_eq!((fitted.len(), held.len(), of_class(&held)), (800, 200, 20));
+    assert_eq!((fitted.clone(), held), hold_out(&labels, 2, 0.2, 1));
+    assert_ne!(fitted, hold_out(&labels, 2, 0.2, 2).0);
+    assert_eq!(hold_out(&[0, 1], 2, 0.1, 1).1.len(), 1);
+    assert_eq!(hold_out(&[0, 1], 2, 0.9, 1).0.len(), 1);
+}
+
+#[test]
+fn patience_counts_from_the_loss_before_the_last_few() {
+    let check = |losses: &[f64], wanted: bool| assert_eq!(should_stop(losses, 2, 0.1), wanted, "{losses:?}");
+    check(&[], false);
+    check(&[1.0, 2.0], false);
+    check(&[1.0, 2.0, 3.0], true);
+    check(&[1.0, 2.0, 0.8], false);
+    check(&[1.0, 0.95, 0.95], true);
+}
+
+#[test]
+fn what_was_saved_answers_as_what_was_fitted_and_hostile_files_are_refused() {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(300, 5, classes, 3);
+        let model = fit(&matrix, &labels, classes, json!({ "max_iter": 5 }));
+        let mut arrays = Arrays::default();
+        model.save(&mut arrays);
+        assert_eq!(Boosting::load(&arrays, 5, classes).unwrap(), model);
+        assert!(Boosting::load(&arrays, 4, classes).is_err());
+        assert!(Boosting::load(&arrays, 5, classes + 1).is_err());
+        assert!(Boosting::load(&Arrays::default(), 5, classes).is_err());
+        for (what, copy) in broken_copies(&arrays) {
+            assert!(Boosting::load(&copy, 5, classes).is_err(), "{what}");
+        }
+        let size = model.size();
+        assert!(size.parameters >= size.nonzero && size.nonzero > 0);
+    }
+}
+
+#[test]
+fn a_cancelled_fit_ends_soon() {
+    let (matrix, labels) = generated(20_000, 30, 2, 3);
+    let weights = vec![1.0; labels.len()];
+    let checks = AtomicUsize::new(0);
+    let wanted = || checks.fetch_add(1, Ordering::Relaxed) > 300;
+    let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
+    let started = Instant::now();
+    let error = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn parameters_are_read_and_completed() {
+    let read = |given: Value| {
+        let defaults = defaults();
+        let mut params = Params::new(&given, &defaults).unwrap();
+        BoostingParams::read(&mut params).map(|read| (read, params.complete()))
+    };
+    assert_eq!(read(json!({})).unwrap().1, defaults());
+    let auto = read(json!({})).unwrap().0.early_stopping;
+    assert!(!auto.wanted(10_000) && auto.wanted(10_001));
+    for (name, value) in [("early_stopping", json!("maybe")), ("learning_rate", json!(0)), ("max_leaf_nodes", json!(1))]
+    {
+        let error = read(json!({ name: value })).unwrap_err();
+        assert_eq!(error.violations[0].field, format!("params.{name}"));
+    }
+}

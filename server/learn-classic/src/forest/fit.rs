@@ -1,0 +1,99 @@
+//! Growing all trees, in any order and on any number of threads.
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use tenor_domain::Error;
+use tenor_features::dense::DenseMatrix;
+use tenor_learn::FitContext;
+
+use super::grow::{Ground, Grown, Scratch, normalise};
+use super::sample::Units;
+use super::{Forest, ForestParams, checkpoint, oob};
+use crate::trees::binner::bin_columns;
+use crate::trees::ensemble::Ensemble;
+use crate::trees::rows::{check_labels, used_rows};
+use crate::trees::score::scores;
+
+impl Forest {
+    /// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
+    /// missing value. `valid` is scored only.
+    ///
+    /// Works on the threads of the current pool; keeps finished trees in the context's checkpoints and goes on from them.
+    pub fn fit(
+        matrix: &DenseMatrix,
+        labels: &[u32],
+        classes: usize,
+        weights: &[f32],
+        valid: Option<(&DenseMatrix, &[u32])>,
+        params: &ForestParams,
+        context: &FitContext<'_>,
+    ) -> Result<Self, Error> {
+        let rows = used_rows(matrix, labels, classes, weights)?;
+        if let Some((valid, labels)) = valid {
+            check_labels(valid, labels, classes, "validation labels")?;
+        }
+        context.progress(0.0, "binning columns");
+        let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
+        let labels: Vec<u32> = rows.iter().map(|row| labels[*row as usize]).collect();
+        let weights: Vec<f32> = rows.iter().map(|row| weights[*row as usize]).collect();
+        let ground = Ground {
+            columns: &columns,
+            labels: &labels,
+            weights: &weights,
+            classes,
+            params,
+            units: Units::new(&weights),
+            seed: context.seed,
+            stop: context.stop,
+        };
+        let forest = Self::from_trees(classes, &grow_all(&ground, context)?, matrix.width);
+        if params.oob_score && params.bootstrap {
+            oob::log(&forest, &ground, matrix, &rows, context)?;
+        }
+        if let Some((valid, labels)) = valid.filter(|(_, labels)| !labels.is_empty()) {
+            let (accuracy, loss) = scores(valid, labels, classes, &|row, p| forest.predict_into(row, p), context.stop)?;
+            context.metric("val/accuracy", accuracy, 0);
+            context.metric("val/log_loss", loss, 0);
+        }
+        context.progress(1.0, "fitted");
+        Ok(forest)
+    }
+
+    fn from_trees(classes: usize, grown: &[Grown], width: usize) -> Self {
+        let mut trees = Ensemble::new(if classes == 2 { 1 } else { classes });
+        let mut importances = vec![0.0; width];
+        for grown in grown {
+            trees.push(&grown.tree);
+            importances.iter_mut().zip(&grown.gains).for_each(|(sum, gain)| *sum += gain);
+        }
+        normalise(&mut importances);
+        Self { classes, trees, importances }
+    }
+}
+
+/// All trees in the order of their numbers.
+fn grow_all(ground: &Ground<'_>, context: &FitContext<'_>) -> Result<Vec<Grown>, Error> {
+    let count = ground.params.n_estimators;
+    let mut trees: Vec<Option<Grown>> = vec![None; count as usize];
+    if let Some(state) = context.resume()? {
+        checkpoint::load(&state, &mut trees, ground.columns.len(), ground.outputs())?;
+    }
+    let missing: Vec<u32> = (0..count).filter(|index| trees[*index as usize].is_none()).collect();
+    let done = Mutex::new((count as usize - missing.len(), trees));
+    // A tree is a large piece of work: hand them out one by one, so that no thread waits for another's share.
+    missing.into_par_iter().with_max_len(1).try_for_each_init(
+        || Scratch::new(ground.classes),
+        |scratch, index| {
+            let grown = ground.grow(index, scratch)?;
+            // What the lock guards is complete after every step, so a panic elsewhere does not spoil it.
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.0 += 1;
+            done.1[index as usize] = Some(grown);
+            context.progress(0.05 + 0.9 * done.0 as f64 / f64::from(count), "growing trees");
+            context.checkpoint(|| checkpoint::save(&done.1, ground.outputs()))
+        },
+    )?;
+    let (_, trees) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(trees.into_iter().flatten().collect())
+}

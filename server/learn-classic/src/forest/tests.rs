@@ -1,0 +1,271 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tenor_domain::ErrorKind;
+use tenor_features::Stop;
+use tenor_features::arrays::Arrays;
+use tenor_features::dense::DenseMatrix;
+use tenor_learn::FitContext;
+use tenor_learn::params::Params;
+
+use super::*;
+use crate::trees::importance::permutation_importance;
+use crate::trees::testing::{accuracy, all, broken_copies, generated, golden, interrupted, matrix_of, numbers};
+
+fn params(given: Value) -> ForestParams {
+    ForestParams::read(&mut Params::new(&given, &defaults()).unwrap()).unwrap()
+}
+
+fn fit(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> Forest {
+    let weights = vec![1.0; labels.len()];
+    Forest::fit(matrix, labels, classes, &weights, None, &params(given), &FitContext::quiet(1)).unwrap()
+}
+
+fn probabilities(forest: &Forest, matrix: &DenseMatrix) -> Vec<f64> {
+    all(matrix, forest.classes, |row, p| forest.predict_into(row, p))
+}
+
+#[test]
+fn a_tree_without_chance_is_that_of_scikit_learn() {
+    for case in golden()["forest"].as_array().unwrap() {
+        let (matrix, classes) = (matrix_of(&case["x"]), case["classes"].as_u64().unwrap() as usize);
+        let labels: Vec<u32> = numbers(&case["y"]).into_iter().map(|label| label as u32).collect();
+        let weights: Vec<f32> = numbers(&case["weights"]).into_iter().map(|weight| weight as f32).collect();
+        let mut given = case["params"].clone();
+        given["n_estimators"] = json!(1);
+        given["bootstrap"] = json!(false);
+        given["max_features"] = json!(null);
+        let context = FitContext::quiet(1);
+        let forest = Forest::fit(&matrix, &labels, classes, &weights, None, &params(given), &context).unwrap();
+        let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
+        let got = probabilities(&forest, &matrix);
+        // Shares are kept as f32.
+        assert!(got.iter().zip(&wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-6));
+        let importances = numbers(&case["importances"]);
+        assert!(forest.importances().iter().zip(&importances).all(|(got, wanted)| (got - wanted).abs() < 1e-9));
+    }
+}
+
+#[test]
+fn a_forest_learns_and_answers_the_same_on_any_number_of_threads() {
+    for (classes, criterion) in [(2, "gini"), (3, "gini"), (3, "entropy")] {
+        let (matrix, labels) = generated(1_500, 6, classes, 3);
+        let (test, test_labels) = generated(800, 6, classes, 4);
+        let given = json!({ "n_estimators": 40, "criterion": criterion });
+        let weights: Vec<f32> = labels.iter().map(|label| 0.7 + *label as f32 / 3.0).collect();
+        let fit = |threads, seed| {
+            let context = FitContext { threads, ..FitContext::quiet(seed) };
+            let params = params(given.clone());
+            context.in_pool(|| Forest::fit(&matrix, &labels, classes, &weights, None, &params, &context)).unwrap()
+        };
+        let forest = fit(1, 7);
+        assert_eq!(forest, fit(4, 7));
+        assert_ne!(forest, fit(1, 8));
+        let reached = accuracy(&probabilities(&forest, &test), &test_labels, classes);
+        assert!(reached > 0.75, "{classes} classes, {criterion}: {reached}");
+    }
+}
+
+#[test]
+fn an_interrupted_fit_ends_in_the_same_forest() {
+    let (matrix, labels) = generated(400, 5, 3, 3);
+    let weights = vec![1.0; labels.len()];
+    let params = params(json!({ "n_estimators": 20 }));
+    let whole = Forest::fit(&matrix, &labels, 3, &weights, None, &params, &FitContext::quiet(5)).unwrap();
+    let (resumed, interruptions) =
+        interrupted(3, 5, |context| Forest::fit(&matrix, &labels, 3, &weights, None, &params, context));
+    assert!(interruptions > 1);
+    assert_eq!(whole, resumed);
+}
+
+#[test]
+fn a_row_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none() {
+    let (matrix, labels) = generated(300, 4, 2, 3);
+    let given =
+        json!({ "n_estimators": 1, "bootstrap": false, "max_features": null, "min_samples_leaf": 1, "max_depth": 4 });
+    let weights: Vec<f32> = (0..300).map(|row| (row % 3) as f32).collect();
+    let mut repeated = DenseMatrix { width: 4, values: vec![] };
+    let mut repeated_labels = vec![];
+    for (row, label) in labels.iter().enumerate() {
+        for _ in 0..row % 3 {
+            repeated.values.extend_from_slice(matrix.row(row));
+            repeated_labels.push(*label);
+        }
+    }
+    let context = FitContext::quiet(1);
+    let weighted = Forest::fit(&matrix, &labels, 2, &weights, None, &params(given.clone()), &context).unwrap();
+    let plain = fit(&repeated, &repeated_labels, 2, given);
+    assert_eq!(probabilities(&weighted, &matrix), probabilities(&plain, &matrix));
+}
+
+#[test]
+fn degenerate_data_makes_single_leaves_or_clear_answers() {
+    let check = |matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value, wanted: &[f64]| {
+        let forest = fit(matrix, labels, classes, given);
+        let mut p = vec![0.0; classes];
+        forest.predict_into(matrix.row(0), &mut p);
+        assert!(p.iter().zip(wanted).all(|(p, wanted)| (p - wanted).abs() < 1e-6), "{p:?} {wanted:?}");
+        if forest.nodes_are_leaves() {
+            assert!(forest.importances().iter().all(|gain| *gain == 0.0));
+        }
+    };
+    let whole = json!({ "bootstrap": false });
+    let (matrix, labels) = generated(60, 4, 2, 3);
+    check(&matrix, &[1; 60], 2, json!({}), &[0.0, 1.0]);
+    check(&matrix, &[1; 60], 3, json!({}), &[0.0, 1.0, 0.0]);
+    check(&matrix, &[0; 60], 1, json!({}), &[1.0]);
+    let share = labels.iter().sum::<u32>() as f64 / 60.0;
+    check(&matrix, &labels, 2, json!({ "bootstrap": false, "min_samples_leaf": 1_000 }), &[1.0 - share, share]);
+    let halves: Vec<u32> = (0..60).map(|row| row % 2).collect();
+    check(&DenseMatrix { width: 2, values: vec![3.0; 120] }, &halves, 2, whole.clone(), &[0.5, 0.5]);
+    check(&DenseMatrix { width: 2, values: vec![f32::NAN; 120] }, &halves, 2, whole, &[0.5, 0.5]);
+    check(&DenseMatrix { width: 1, values: vec![1.0] }, &[1], 2, json!({}), &[0.0, 1.0]);
+    let huge = DenseMatrix { width: 1, values: (0..60).map(|row| [f32::MIN, f32::MAX][row % 2]).collect() };
+    check(&huge, &halves, 2, json!({ "min_samples_leaf": 1 }), &[1.0, 0.0]);
+}
+
+impl Forest {
+    fn nodes_are_leaves(&self) -> bool {
+        self.trees.nodes.iter().all(|node| node.is_leaf())
+    }
+}
+
+#[test]
+fn missing_values_go_where_they_help() {
+    // Missing means class 1, and so does a large value.
+    let values: Vec<f32> = (0..200).map(|row| if row % 4 == 0 { f32::NAN } else { (row % 50) as f32 }).collect();
+    let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan() || *value > 30.0)).collect();
+    let matrix = DenseMatrix { width: 1, values };
+    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 5, "min_samples_leaf": 1 }));
+    assert_eq!(accuracy(&probabilities(&forest, &matrix), &labels, 2), 1.0);
+    // Only missing or not tells the classes apart.
+    let values: Vec<f32> = (0..100).map(|row| if row % 2 == 0 { f32::NAN } else { 3.0 }).collect();
+    let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan())).collect();
+    let matrix = DenseMatrix { width: 1, values };
+    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 5 }));
+    assert_eq!(accuracy(&probabilities(&forest, &matrix), &labels, 2), 1.0);
+}
+
+#[test]
+fn contributions_add_up_to_the_probability() {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(500, 6, classes, 3);
+        let forest = fit(&matrix, &labels, classes, json!({ "n_estimators": 20 }));
+        let (mut contributions, mut p) = (vec![0.0; 6], vec![0.0; classes]);
+        for row in 0..50 {
+            forest.predict_into(matrix.row(row), &mut p);
+            for (class, p) in p.iter().enumerate() {
+                let (bias, total) = forest.attribute(matrix.row(row), class, &mut contributions);
+                assert!((total - p).abs() < 1e-6, "{total} {p}");
+                assert!((bias + contributions.iter().sum::<f64>() - total).abs() < 1e-12);
+                assert_eq!(contributions[2], 0.0, "a constant column");
+            }
+        }
+    }
+}
+
+#[test]
+fn both_importances_find_the_columns_that_matter() {
+    let (matrix, labels) = generated(1_000, 8, 2, 3);
+    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 30 }));
+    let gains = forest.importances();
+    assert!((gains.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    assert!(gains[0] > 2.0 * gains[4] && gains[1] > 2.0 * gains[4] && gains[2] == 0.0, "{gains:?}");
+    let predict = |row: &[f32], p: &mut [f64]| forest.predict_into(row, p);
+    let losses = permutation_importance(&matrix, &labels, 2, predict, 1, 1, Stop::never()).unwrap();
+    assert!(losses[0] > 5.0 * losses[4] && losses[2] == 0.0, "{losses:?}");
+}
+
+#[test]
+fn metrics_out_of_the_bag_are_near_those_of_new_rows() {
+    let (matrix, labels) = generated(1_500, 6, 3, 3);
+    let (test, test_labels) = generated(1_500, 6, 3, 4);
+    let logged = Mutex::new(std::collections::BTreeMap::new());
+    let on_metric = |key: &str, value: f64, _: i64| {
+        logged.lock().unwrap().insert(key.to_owned(), value);
+    };
+    let context = FitContext { on_metric: &on_metric, ..FitContext::quiet(1) };
+    let weights = vec![1.0; labels.len()];
+    let params = params(json!({ "n_estimators": 60 }));
+    let forest = Forest::fit(&matrix, &labels, 3, &weights, Some((&test, &test_labels)), &params, &context).unwrap();
+    let logged = logged.into_inner().unwrap();
+    let reached = accuracy(&probabilities(&forest, &test), &test_labels, 3);
+    assert_eq!(logged["val/accuracy"], reached);
+    assert!((logged["train/oob_accuracy"] - reached).abs() < 0.05, "{logged:?} {reached}");
+    assert!((logged["train/oob_log_loss"] - logged["val/log_loss"]).abs() < 0.1, "{logged:?}");
+}
+
+#[test]
+fn what_was_saved_answers_as_what_was_fitted_and_hostile_files_are_refused() {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(300, 5, classes, 3);
+        let forest = fit(&matrix, &labels, classes, json!({ "n_estimators": 5 }));
+        let mut arrays = Arrays::default();
+        forest.save(&mut arrays);
+        assert_eq!(Forest::load(&arrays, 5, classes).unwrap(), forest);
+        assert!(Forest::load(&arrays, 4, classes).is_err());
+        assert!(Forest::load(&arrays, 5, classes + 1).is_err());
+        assert!(Forest::load(&Arrays::default(), 5, classes).is_err());
+        for (what, copy) in broken_copies(&arrays) {
+            assert!(Forest::load(&copy, 5, classes).is_err(), "{what}");
+        }
+        let size = forest.size();
+        assert!(size.parameters >= size.nonzero && size.nonzero > 0);
+    }
+}
+
+#[test]
+fn a_cancelled_fit_ends_soon() {
+    let (matrix, labels) = generated(20_000, 30, 2, 3);
+    let weights = vec![1.0; labels.len()];
+    let checks = AtomicUsize::new(0);
+    let wanted = || checks.fetch_add(1, Ordering::Relaxed) > 500;
+    let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
+    let started = Instant::now();
+    let error = Forest::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn parameters_are_read_in_all_their_forms() {
+    let read = |given: Value| {
+        let defaults = defaults();
+        let mut params = Params::new(&given, &defaults).unwrap();
+        ForestParams::read(&mut params).map(|read| (read, params.complete()))
+    };
+    assert_eq!(read(json!({})).unwrap().1, defaults());
+    for (given, wanted, of_110) in [
+        (json!("sqrt"), MaxFeatures::Sqrt, 10),
+        (json!("log2"), MaxFeatures::Log2, 6),
+        (json!(null), MaxFeatures::All, 110),
+        (json!(7), MaxFeatures::Count(7), 7),
+        (json!(7.0), MaxFeatures::Count(7), 7),
+        (json!(0.5), MaxFeatures::Fraction(0.5), 55),
+        (json!(1.0), MaxFeatures::Fraction(1.0), 110),
+        (json!(1), MaxFeatures::Count(1), 1),
+        (json!(500), MaxFeatures::Count(500), 110),
+        (json!(0.001), MaxFeatures::Fraction(0.001), 1),
+    ] {
+        let (read, complete) = read(json!({ "max_features": given })).unwrap();
+        assert_eq!(read.max_features, wanted);
+        assert_eq!(read.max_features.of(110), of_110);
+        // What was completed reads the same again.
+        let again = params(complete);
+        assert_eq!(again.max_features, wanted);
+    }
+    for (name, value) in [
+        ("max_features", json!(0)),
+        ("max_features", json!(1.5)),
+        ("max_features", json!("auto")),
+        ("criterion", json!("mse")),
+        ("max_bins", json!(256)),
+        ("min_samples_split", json!(1)),
+        ("bootstrap", json!("yes")),
+    ] {
+        let error = read(json!({ name: value })).unwrap_err();
+        assert_eq!(error.violations[0].field, format!("params.{name}"));
+    }
+}
