@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod logreg;
+pub mod mlp;
 
 use std::sync::Arc;
 
