@@ -37,7 +37,14 @@ pub struct FitContext<'a> {
 impl FitContext<'static> {
     /// One thread a core, never stops, tells nobody.
     pub fn quiet(seed: u64) -> Self {
-        Self { seed, threads: 0, stop: Stop::never(), on_progress: &|_, _| (), on_metric: &|_, _, _| (), checkpoints: None }
+        Self {
+            seed,
+            threads: 0,
+            stop: Stop::never(),
+            on_progress: &|_, _| (),
+            on_metric: &|_, _, _| (),
+            checkpoints: None,
+        }
     }
 }
 

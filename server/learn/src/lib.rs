@@ -7,6 +7,7 @@ mod examples;
 pub mod file;
 pub mod metrics;
 mod model;
+pub mod onnx;
 pub mod params;
 pub mod plot;
 mod registry;
