@@ -2,9 +2,12 @@
 
 pub mod artifacts;
 pub mod baseline;
+pub mod card;
 mod context;
 mod examples;
+pub mod explain_html;
 pub mod file;
+mod html;
 pub mod metrics;
 mod model;
 pub mod onnx;

@@ -4,7 +4,7 @@ mod axes;
 mod bars;
 mod confusion;
 mod curves;
-mod svg;
+pub(crate) mod svg;
 #[cfg(test)]
 mod tests;
 

@@ -128,7 +128,7 @@ fn escape(text: &str) -> String {
 }
 
 /// `text` cut to `limit` characters, with an ellipsis where something is missing.
-pub(super) fn clip(text: &str, limit: usize) -> String {
+pub(crate) fn clip(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
@@ -136,7 +136,7 @@ pub(super) fn clip(text: &str, limit: usize) -> String {
 }
 
 /// `count` with commas between the thousands.
-pub(super) fn thousands(count: u64) -> String {
+pub(crate) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
