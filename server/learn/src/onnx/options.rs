@@ -66,6 +66,9 @@ impl Options<'_> {
 impl Reduction<'_> {
     /// Adds the step to `graph`, which begins here, and returns the name of its result. `width` numbers a row must come out.
     pub(super) fn add(&self, graph: &mut Graph, width: usize) -> Result<String, Error> {
+        if self.terms == 0 {
+            return Err(Error::invalid("reduction.terms", "must be at least 1"));
+        }
         let components = width.checked_sub(self.rest).filter(|components| *components > 0).ok_or_else(|| {
             Error::invalid("reduction.rest", format!("must be below the model's {width} columns, got {}", self.rest))
         })?;
