@@ -100,7 +100,7 @@ fn factors(inputs: &CardInputs<'_>) -> Section {
     }
     section.heading("Lengths");
     section.text(format!(
-        "Texts of {} to {} characters are accepted; others are refused.",
+        "The contract is for texts of {} to {} characters; others are refused in strict mode and warned about else.",
         thousands(contract.min_chars.into()),
         thousands(contract.max_chars.into())
     ));
@@ -114,7 +114,8 @@ fn factors(inputs: &CardInputs<'_>) -> Section {
         section.text("None: the answer depends on the text alone.");
     } else {
         section.blocks.push(Block::Table(numeric_features(contract)));
-        section.text("A missing value is replaced by the default; a value out of range is refused.");
+        section.text("In strict mode a missing value, or one out of range, is refused. Else there is a warning: the default stands in for \
+             what is missing, and in impute mode for what is out of range.");
     }
     section
 }
