@@ -5,7 +5,7 @@ mod bars;
 mod confusion;
 mod coverage;
 mod curves;
-mod svg;
+pub(crate) mod svg;
 #[cfg(test)]
 mod tests;
 

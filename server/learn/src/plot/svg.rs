@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::INK;
+use crate::html::visible;
 
 /// Where a text hangs on its point.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,7 +111,7 @@ impl Svg {
     }
 }
 
-/// Class names and terms come from users: markup is escaped, characters that XML forbids become `?`.
+/// Class names and terms come from users: markup is escaped, characters that XML forbids or that turn the text around become `?`.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -120,15 +121,14 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\t' | '\n' | '\r' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('?'),
-            c => out.push(c),
+            c => out.push(if visible(c) == c { c } else { '?' }),
         }
     }
     out
 }
 
 /// `text` cut to `limit` characters, with an ellipsis where something is missing.
-pub(super) fn clip(text: &str, limit: usize) -> String {
+pub(crate) fn clip(text: &str, limit: usize) -> String {
     if text.chars().count() <= limit {
         return text.to_owned();
     }
@@ -136,7 +136,7 @@ pub(super) fn clip(text: &str, limit: usize) -> String {
 }
 
 /// `count` with commas between the thousands.
-pub(super) fn thousands(count: u64) -> String {
+pub(crate) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
