@@ -55,7 +55,10 @@ impl VectorizerParams {
             let range = (characters.ngram_min, characters.ngram_max);
             characters.check().map_err(|_| {
                 let longest = TfidfParams::MAX_CHAR_NGRAM;
-                Error::invalid("char_ngrams", format!("must be null or two ascending lengths from 1 to {longest}, got {range:?}"))
+                Error::invalid(
+                    "char_ngrams",
+                    format!("must be null or two ascending lengths from 1 to {longest}, got {range:?}"),
+                )
             })?;
         }
         self.svd.iter().try_for_each(SvdParams::check)
@@ -277,8 +280,11 @@ impl Vectorizer {
     /// A linear function of the components, one weight each, as one of the terms; `None` unless the rows are dense.
     pub fn unfold(&self, weights: &[f64]) -> Option<Unfolded<'_>> {
         let reduced = self.reduced.as_ref()?;
-        let scale: Vec<f64> =
-            weights.iter().enumerate().map(|(at, weight)| weight * self.text_weight / reduced.scaler.scale(at)).collect();
+        let scale: Vec<f64> = weights
+            .iter()
+            .enumerate()
+            .map(|(at, weight)| weight * self.text_weight / reduced.scaler.scale(at))
+            .collect();
         let constant = -scale.iter().enumerate().map(|(at, scale)| scale * reduced.scaler.mean(at)).sum::<f64>();
         Some(Unfolded { svd: &reduced.svd, scale, constant })
     }

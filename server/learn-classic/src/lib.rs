@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod boosting;
+pub mod boosting;
 mod dense;
 mod features;
-mod forest;
+pub mod forest;
 mod linear;
-mod mlp;
+pub mod mlp;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod trees;
+pub mod trees;
 mod weights;
 
 use std::sync::Arc;

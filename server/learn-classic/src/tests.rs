@@ -10,7 +10,7 @@ use tenor_domain::{Digest, Error, ErrorKind};
 use tenor_features::Stop;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::Prepared;
-use tenor_learn::{Checkpoints, FitContext, Lineage, Model, ModelFile, Registry, Scratch, Trainer, label_of, predict_all};
+use tenor_learn::{Checkpoints, FitContext, Lineage, Model, ModelFile, Registry, Scratch, label_of, predict_all};
 
 use crate::testing::generated;
 
@@ -22,7 +22,10 @@ fn registry() -> Registry {
 fn kinds() -> Vec<(&'static str, Value)> {
     vec![
         ("logreg", json!({})),
-        ("logreg", json!({"penalty": "elastic_net", "char_ngrams": [2, 3], "max_features": 300, "stemming": "english"})),
+        (
+            "logreg",
+            json!({"penalty": "elastic_net", "char_ngrams": [2, 3], "max_features": 300, "stemming": "english"}),
+        ),
         ("logreg", json!({"svd_components": 12})),
         ("logreg", json!({"hash_bits": 12, "C": [0.5, 2.0]})),
         ("nbsvm", json!({})),
@@ -215,7 +218,8 @@ fn parameters_are_completed_and_wrong_ones_name_their_field() {
         let trainer = registry.get(kind).unwrap();
         let complete = trainer.check_params(&Value::Null).unwrap();
         assert_eq!(trainer.check_params(&complete).unwrap(), complete, "{kind}");
-        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        let names =
+            |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
         assert_eq!(names(&complete), names(&trainer.default_params()), "{kind}");
         for (field, params) in [
             ("params.analyzer", json!({"analyzer": "bytes"})),

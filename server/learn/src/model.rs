@@ -44,7 +44,11 @@ pub trait Model: Send + Sync {
     /// Up to `count` terms of the vocabulary to try the model with, those that speak for `class` where the kind can tell.
     fn typical_terms(&self, class: usize, count: usize) -> Vec<String> {
         let strongest = self.top_features(class, 4 * count).into_iter();
-        strongest.filter(|feature| feature.kind == FeatureKind::Term).map(|feature| feature.feature).take(count).collect()
+        strongest
+            .filter(|feature| feature.kind == FeatureKind::Term)
+            .map(|feature| feature.feature)
+            .take(count)
+            .collect()
     }
     /// The file without metrics; the caller may add some.
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error>;

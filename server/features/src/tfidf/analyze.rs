@@ -120,7 +120,8 @@ pub(super) struct Cutter {
 impl Cutter {
     /// Of a checked analyzer.
     pub fn new(analyzer: &Analyzer) -> Self {
-        let algorithm = |name: &String| ALGORITHMS.iter().find(|(known, _)| known == name).map(|(_, algorithm)| *algorithm);
+        let algorithm =
+            |name: &String| ALGORITHMS.iter().find(|(known, _)| known == name).map(|(_, algorithm)| *algorithm);
         Self {
             unit: analyzer.unit,
             stemming: analyzer.stemming.as_ref().and_then(algorithm),

@@ -53,7 +53,8 @@ pub(super) fn read(texts: &[impl AsRef<str> + Sync], cutter: &Cutter, stop: Stop
                 all.counts[number as usize].documents += count.documents;
             }
             let start = all.tokens.len();
-            all.tokens.extend(chunk.tokens.iter().map(|&token| if token == NONE { NONE } else { numbers[token as usize] }));
+            all.tokens
+                .extend(chunk.tokens.iter().map(|&token| if token == NONE { NONE } else { numbers[token as usize] }));
             all.ends.extend(chunk.ends.iter().map(|end| start + end));
         }
     }

@@ -58,7 +58,8 @@ impl Tfidf {
             Columns::Terms(vocabulary) => {
                 words.clear();
                 if self.cutter.keeps_words() {
-                    self.cutter.for_each(text, |unit| words.push(unit.map_or(super::NONE, |unit| vocabulary.word(unit))));
+                    self.cutter
+                        .for_each(text, |unit| words.push(unit.map_or(super::NONE, |unit| vocabulary.word(unit))));
                 } else {
                     self.cutter.for_each(text, |unit| match unit {
                         Some(word) => self.cutter.rewrite(word, |word| words.push(vocabulary.word(word))),

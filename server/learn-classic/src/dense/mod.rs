@@ -30,7 +30,7 @@ pub(crate) trait Learner: Send + Sync + Sized + 'static {
     /// The name of the kind.
     const KIND: &'static str;
     /// Its own parameters, without those of the features.
-    type Options;
+    type Options: Send + Sync;
 
     fn defaults() -> Value;
     fn read(params: &mut Params<'_>) -> Result<Self::Options, Error>;

@@ -90,7 +90,14 @@ pub(super) struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     /// The problem with inverse penalty `c`; `sum` is that of the row weights.
-    pub fn new(design: &'a dyn Design, targets: &'a Targets<'a>, c: f64, l1_ratio: f64, sum: f64, stop: Stop<'a>) -> Self {
+    pub fn new(
+        design: &'a dyn Design,
+        targets: &'a Targets<'a>,
+        c: f64,
+        l1_ratio: f64,
+        sum: f64,
+        stop: Stop<'a>,
+    ) -> Self {
         let penalty = 1.0 / (c * sum);
         Self { design, targets, l2: (1.0 - l1_ratio) * penalty, l1: l1_ratio * penalty, stop }
     }

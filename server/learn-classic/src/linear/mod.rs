@@ -2,6 +2,8 @@
 
 mod complement_nb;
 mod dense;
+#[cfg(test)]
+mod golden;
 mod logreg;
 mod loss;
 mod model;
@@ -11,8 +13,6 @@ mod owlqn;
 mod path;
 mod solve;
 mod sparse;
-#[cfg(test)]
-mod golden;
 #[cfg(test)]
 mod tests;
 
@@ -51,7 +51,10 @@ fn expand(solution: &[f64], width: usize, classes: usize, present: &[usize]) -> 
     let solved = if present.len() == 2 { 1 } else { present.len() };
     let (weights, biases) = solution.split_at(width * solved);
     if classes == 2 || present.len() == classes {
-        return model::Weights { features: weights.iter().map(|&weight| weight as f32).collect(), biases: biases.to_vec() };
+        return model::Weights {
+            features: weights.iter().map(|&weight| weight as f32).collect(),
+            biases: biases.to_vec(),
+        };
     }
     // One weight vector is a softmax of two with half of it each, one of them turned round.
     let column = |at: usize, row: &[f64]| match solved {

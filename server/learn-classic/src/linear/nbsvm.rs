@@ -126,7 +126,11 @@ fn fit_classes(
         let mean = of_features.iter().map(|weight| weight.abs()).sum::<f64>() / matrix.width.max(1) as f64;
         let column = if classes == 2 { 0 } else { class };
         for (feature, (weight, ratio)) in of_features.iter().zip(&ratios).enumerate() {
-            let drawn = if feature < vectorizer.terms() { (1.0 - options.beta) * mean + options.beta * weight } else { *weight };
+            let drawn = if feature < vectorizer.terms() {
+                (1.0 - options.beta) * mean + options.beta * weight
+            } else {
+                *weight
+            };
             fitted.features[feature * columns + column] = (drawn * ratio) as f32;
         }
         fitted.biases[column] = bias[0];

@@ -31,9 +31,8 @@ pub(super) fn run(
     watch: &mut Watch<'_, '_>,
 ) -> Result<(Vec<f64>, u64, bool), Error> {
     let penalised = problem.penalised();
-    let with_penalty = |smooth: f64, at: &[f64]| {
-        smooth + problem.l1 * at[..penalised].iter().map(|weight| weight.abs()).sum::<f64>()
-    };
+    let with_penalty =
+        |smooth: f64, at: &[f64]| smooth + problem.l1 * at[..penalised].iter().map(|weight| weight.abs()).sum::<f64>();
     let mut at = start;
     let (smooth, mut gradient) = problem.evaluate(&at)?;
     let mut cost = with_penalty(smooth, &at);

@@ -191,7 +191,8 @@ impl<'p, 'd> Solver<Cached<'p, 'd>, Progress> for Watched<'_, '_, '_> {
     }
 
     fn terminate(&mut self, state: &Progress) -> TerminationStatus {
-        let largest = state.get_gradient().into_iter().flatten().fold(0.0f64, |largest, entry| largest.max(entry.abs()));
+        let largest =
+            state.get_gradient().into_iter().flatten().fold(0.0f64, |largest, entry| largest.max(entry.abs()));
         if self.watch.arrived(state.get_cost(), largest, state.get_iter()) {
             return TerminationStatus::Terminated(TerminationReason::SolverConverged);
         }

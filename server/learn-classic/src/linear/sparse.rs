@@ -32,7 +32,12 @@ impl<'a> SparseDesign<'a> {
         Self { matrix, transpose: Transpose::new(matrix) }
     }
 
-    fn evaluate_columns<const K: usize>(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
+    fn evaluate_columns<const K: usize>(
+        &self,
+        targets: &Targets<'_>,
+        parameters: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<(f64, Vec<f64>), Error> {
         let (weights, biases) = parameters.split_at(self.matrix.width * K);
         let (weights, _) = weights.as_chunks::<K>();
         let mut residuals = vec![[0.0; K]; targets.rows()];
@@ -73,7 +78,12 @@ impl<'a> SparseDesign<'a> {
         Ok((loss, gradient))
     }
 
-    fn evaluate_any(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
+    fn evaluate_any(
+        &self,
+        targets: &Targets<'_>,
+        parameters: &[f64],
+        stop: Stop<'_>,
+    ) -> Result<(f64, Vec<f64>), Error> {
         let k = targets.columns;
         let (weights, biases) = parameters.split_at(self.matrix.width * k);
         let mut residuals = vec![0.0; targets.rows() * k];

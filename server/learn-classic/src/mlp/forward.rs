@@ -65,7 +65,7 @@ impl Mlp {
 impl Layer {
     /// Rows of weights, four at a time, are added to the sums: contiguous, so that the compiler uses vectors. Inputs that are all
     /// zero, as half of the units behind a relu are, cost nothing.
-    fn sums(&self, input: &[f32], sums: &mut [f32]) {
+    pub(super) fn sums(&self, input: &[f32], sums: &mut [f32]) {
         let n = self.outputs;
         sums.copy_from_slice(&self.biases);
         let (fours, rest) = input.as_chunks::<4>();

@@ -5,6 +5,7 @@
 //! seed give the same bits whatever the number of threads.
 
 mod adam;
+mod attribute;
 mod checks;
 mod file;
 mod forward;
@@ -16,5 +17,6 @@ mod state;
 mod tests;
 mod train;
 
+pub use attribute::attribute;
 pub use forward::{Layer, Mlp};
 pub use options::{Activation, MlpParams, Optimizer, defaults};
