@@ -96,6 +96,12 @@ impl TrainRun {
         self.request.seed = seed;
         self
     }
+    /// Correct the probabilities on the validation rows: `temperature`, `platt` or `isotonic`.
+    #[must_use]
+    pub fn calibration(mut self, method: impl Into<String>) -> Self {
+        self.request.calibration = method.into();
+        self
+    }
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.request.name = name.into();

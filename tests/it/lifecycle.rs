@@ -13,21 +13,29 @@ use tenor_sdk::{Kind, NewImport, RunQuery, TrainRun};
 use crate::support::*;
 
 /// What a training run leaves behind.
-const ARTIFACTS: [&str; 14] = [
+const ARTIFACTS: [&str; 22] = [
     "baseline_statistics.json",
     "feature_importances.json",
     "metadata.json",
     "misclassified.json",
+    "model.onnx",
     "model.safetensors",
+    "model_card.html",
+    "model_card.md",
     "model_schema.json",
     "plots/confusion_matrix.svg",
+    "plots/coverage_risk.svg",
     "plots/feature_importances.svg",
     "plots/pr_curve.svg",
     "plots/reliability.svg",
     "plots/roc_curve.svg",
     "reports/classification_report.txt",
     "reports/confusion_matrix.txt",
+    "reports/coverage_risk.json",
     "reports/evaluation.json",
+    "reports/leakage.json",
+    "reports/slices.json",
+    "reports/slices.txt",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

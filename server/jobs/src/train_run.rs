@@ -1,29 +1,25 @@
 //! Fits, evaluates and, on request, registers a model.
 
+mod training;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenor_domain::{
-    Caller, Clock as _, DatasetVersion, Digest, Error, Metric, RunId, Split, SplitOutcome, State, SystemClock,
+    Caller, Clock as _, DatasetVersion, Digest, Metric, RunId, Split, SplitOutcome, State, SystemClock,
 };
-use tenor_features::Stop;
-use tenor_features::contract::FeatureContract;
-use tenor_learn::artifacts::{self, Artifact};
-use tenor_learn::baseline::Baseline;
-use tenor_learn::{
-    EvaluateOptions, Examples, FitContext, Lineage, Model, ModelFile, Registry, TrainingData, evaluate, predict_all,
-};
+use tenor_learn::calibration::CalibrationMethod;
+use tenor_learn::{Lineage, ModelFile};
 use tenor_platform::{ModelFacts, NewArtifact, TrainSpec, TrainedModel};
 use tenor_queue::{Job, JobContext, JobError};
 
 use crate::context::{Jobs, already, compute};
+use training::{Trained, Training};
 
 /// The artifact that holds the model file.
 pub const MODEL_ARTIFACT: &str = "model.safetensors";
@@ -68,6 +64,8 @@ impl TrainRun {
             kind: spec.kind.clone(),
             params: spec.params.clone(),
             seed: spec.seed,
+            calibration: spec.calibration.as_deref().map(CalibrationMethod::parse).transpose()?,
+            title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,
         };
@@ -139,112 +137,6 @@ impl Parts {
             jobs.platform.blobs().get_to_file(&part.digest, path).await?;
         }
         Ok(parts)
-    }
-}
-
-/// Everything that the blocking part needs.
-struct Training {
-    registry: Arc<Registry>,
-    threads: usize,
-    lineage: Lineage,
-    kind: String,
-    params: Value,
-    seed: u64,
-    contract: Value,
-    parts: Parts,
-}
-
-/// What the blocking part hands back.
-struct Trained {
-    file: Bytes,
-    kind: String,
-    contract: FeatureContract,
-    metrics: BTreeMap<String, f64>,
-    history: Vec<Metric>,
-    artifacts: Vec<Artifact>,
-}
-
-impl Training {
-    fn run(self, progress: &(dyn Fn(f64, &str) + Sync), cancelled: &Arc<AtomicBool>) -> Result<Trained, Error> {
-        let contract: FeatureContract = serde_json::from_value(self.contract.clone())
-            .map_err(|error| Error::internal(format!("the split's contract cannot be read: {error}")))?;
-        progress(0.0, "load");
-        let load = |path: &PathBuf| -> Result<Examples, Error> {
-            let rows = tenor_data::load_examples(path, &contract)?;
-            Examples::from_columns(&contract, rows.row_ids, rows.texts, rows.cleaned, &rows.numeric, rows.labels)
-        };
-        let data = TrainingData {
-            train: load(&self.parts.train)?,
-            validation: Some(load(&self.parts.validation)?).filter(|rows| !rows.is_empty()),
-            contract: contract.clone(),
-        };
-        let test = load(&self.parts.test)?;
-        let wanted = || cancelled.load(Ordering::Relaxed);
-        let stop = Stop::when(&wanted);
-        let history = Mutex::new(Vec::new());
-        let on_metric = |key: &str, value: f64, step: i64| {
-            let metric = Metric { key: key.to_owned(), value, step, at: SystemClock.now() };
-            history.lock().unwrap_or_else(PoisonError::into_inner).push(metric);
-        };
-        let fit_progress = |share: f64, step: &str| progress(0.05 + 0.7 * share, step);
-        let context = FitContext {
-            seed: self.seed,
-            threads: self.threads,
-            stop,
-            on_progress: &fit_progress,
-            on_metric: &on_metric,
-            checkpoints: None,
-        };
-
-        let trainer = self.registry.get(&self.kind)?;
-        let params = trainer.check_params(&self.params)?;
-        let started = Instant::now();
-        let model = trainer.fit(&data, &params, &context)?;
-        let seconds = started.elapsed().as_secs_f64();
-
-        progress(0.8, "evaluate");
-        let counts = data.train.class_counts(contract.classes.len());
-        let rows = data.train.len().max(1) as f64;
-        let prior: Vec<f64> = counts.iter().map(|count| *count as f64 / rows).collect();
-        let options = EvaluateOptions { seed: self.seed, prior: Some(&prior), stop, ..EvaluateOptions::default() };
-        let judge = |model: &dyn Model, rows: &Examples| {
-            let probabilities = predict_all(model, rows, stop)?;
-            let evaluation =
-                evaluate(&rows.labels, &probabilities, &contract.classes, contract.stars.as_deref(), &options)?;
-            Ok::<_, Error>((probabilities, evaluation))
-        };
-        let (probabilities, evaluation, validation) = context.in_pool(|| {
-            let validation = data.validation.as_ref().map(|rows| judge(model.as_ref(), rows)).transpose()?;
-            let (probabilities, evaluation) = judge(model.as_ref(), &test)?;
-            Ok((probabilities, evaluation, validation.map(|(_, evaluation)| evaluation)))
-        })?;
-
-        progress(0.95, "artifacts");
-        let mut metrics = evaluation.metrics("test/");
-        metrics.extend(validation.iter().flat_map(|evaluation| evaluation.metrics("val/")));
-        metrics.insert("fit_seconds".to_owned(), seconds);
-        let baseline = Baseline::of(&contract, &data.train);
-        let validation_rows = data.validation.as_ref().map_or(0, Examples::len);
-        let artifacts = artifacts::artifacts(&artifacts::Inputs {
-            model: model.as_ref(),
-            evaluation: &evaluation,
-            validation: validation.as_ref(),
-            test: &test,
-            probabilities: &probabilities,
-            baseline: &baseline,
-            rows: [data.train.len() as u64, validation_rows as u64, test.len() as u64],
-            seconds,
-            extra: &json!({}),
-        })?;
-        let file = model.save(self.lineage)?.with_scores(&evaluation);
-        Ok(Trained {
-            file: Bytes::from(file.to_bytes()?),
-            kind: self.kind,
-            contract,
-            metrics,
-            history: history.into_inner().unwrap_or_else(PoisonError::into_inner),
-            artifacts,
-        })
     }
 }
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use tenor_domain::Error;
+use tenor_features::contract::FeatureContract;
 use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
 use tenor_features::svd::SvdParams;
 use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, TrainingData};
+use tenor_learn::{FitContext, TrainingData, onnx};
 
 /// The parameters of the features with their defaults, for kinds whose rows are sparse unless `svd_components` says otherwise.
 /// `numeric_weight` is measured: docs/adr/0001-defaults-of-logistic-regression.md.
@@ -176,4 +177,19 @@ pub(crate) fn vectorize(
     context.metric("train/features", vectorizer.width() as f64, 0);
     context.progress(0.3, "fitting the model");
     Ok((vectorizer, matrix))
+}
+
+/// The names of all columns.
+pub(crate) fn names(vectorizer: &Vectorizer, contract: &FeatureContract) -> Vec<String> {
+    (0..vectorizer.width()).map(|column| vectorizer.feature(column, contract).1).collect()
+}
+
+/// What an ONNX file says besides the model.
+pub(crate) fn onnx_options<'a>(
+    contract: &'a FeatureContract,
+    features: &'a [String],
+    temperature: Option<f64>,
+) -> onnx::Options<'a> {
+    let contract_hash = Some(contract.hash());
+    onnx::Options { classes: &contract.classes, features, contract_hash, reduction: None, temperature }
 }

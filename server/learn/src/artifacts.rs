@@ -1,12 +1,15 @@
 //! The files that a training leaves behind, ready to be stored.
 
 use serde_json::{Value, json};
-use tenor_domain::Error;
+use tenor_domain::{Digest, Error};
 
 use crate::baseline::Baseline;
+use crate::card::{self, CardInputs, SliceRow};
+use crate::judgement::Judgement;
 use crate::metrics::Evaluation;
 use crate::model::{Scratch, label_of};
-use crate::{Contribution, Examples, Model, plot, report};
+use crate::slices::{SliceScores, slice_table};
+use crate::{Contribution, Examples, Lineage, Model, onnx, plot, report};
 
 /// Wrong answers that are kept.
 pub const MAX_MISCLASSIFIED: usize = 200;
@@ -15,6 +18,8 @@ const LISTED_FEATURES: usize = 100;
 const DRAWN_FEATURES: usize = 20;
 /// Contributions with each wrong answer.
 const EXPLAINED: usize = 10;
+/// The largest ONNX file that is made with every run; a deep forest would be larger.
+const MAX_ONNX_BYTES: usize = 32 << 20;
 /// Characters of a wrong answer's text.
 const SHOWN_CHARACTERS: usize = 2_000;
 
@@ -39,6 +44,12 @@ pub struct Inputs<'a> {
     /// Row-major, of the test rows.
     pub probabilities: &'a [f64],
     pub baseline: &'a Baseline,
+    pub judgement: &'a Judgement,
+    pub lineage: &'a Lineage,
+    /// What the model card is headed: the registered model, or the run.
+    pub title: &'a str,
+    /// Bytes and digest of the model file.
+    pub file: (u64, Digest),
     /// Rows of train, validation and test.
     pub rows: [u64; 3],
     /// Seconds of the training.
@@ -63,7 +74,8 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
     let svg = |name, text: String| Artifact { name, media_type: "image/svg+xml", bytes: text.into_bytes() };
     let text =
         |name, text: String| Artifact { name, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() };
-    Ok(vec![
+    let judgement = inputs.judgement;
+    let mut artifacts = vec![
         svg("plots/confusion_matrix.svg", plot::confusion_matrix(evaluation)),
         svg("plots/roc_curve.svg", plot::roc(evaluation)),
         svg("plots/pr_curve.svg", plot::precision_recall(evaluation)),
@@ -77,7 +89,82 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
         json_file("baseline_statistics.json", inputs.baseline)?,
         json_file("misclassified.json", &misclassified(inputs))?,
         json_file("metadata.json", &metadata(inputs))?,
-    ])
+        svg("plots/coverage_risk.svg", plot::coverage_risk(&judgement.coverage_risk)),
+        text("reports/slices.txt", slice_table(&judgement.slices)),
+        json_file("reports/slices.json", &judgement.slices)?,
+        json_file("reports/coverage_risk.json", &judgement.coverage_risk.thinned())?,
+        json_file("reports/leakage.json", &judgement.leakage)?,
+    ];
+    if let Some(calibration) = &judgement.calibration {
+        artifacts.push(svg("plots/calibration.svg", plot::calibration(calibration)));
+        artifacts.push(json_file("reports/calibration.json", calibration)?);
+    }
+    artifacts.extend(model_cards(inputs, &importances));
+    if let Some(bytes) = model.onnx(None)?.filter(|bytes| bytes.len() <= MAX_ONNX_BYTES) {
+        artifacts.push(Artifact { name: "model.onnx", media_type: onnx::MEDIA_TYPE, bytes });
+    }
+    Ok(artifacts)
+}
+
+/// The model card as Markdown and as HTML.
+fn model_cards(inputs: &Inputs<'_>, importances: &[(String, Vec<Contribution>)]) -> [Artifact; 2] {
+    let slices = &inputs.judgement.slices;
+    let names: Vec<String> = slices.slices.iter().map(|slice| format!("{}: {}", slice.by, slice.name)).collect();
+    let of_slice = |(slice, name)| {
+        let scores: &SliceScores = slice;
+        SliceRow {
+            name,
+            rows: scores.rows,
+            accuracy: scores.accuracy.value,
+            interval: scores.accuracy.interval,
+            macro_f1: Some(scores.macro_f1.value),
+        }
+    };
+    let judged = slices.slices.iter().zip(names.iter().map(String::as_str));
+    // A slice of a few rows is the worst or the best by chance.
+    let rows: Vec<SliceRow<'_>> = judged.filter(|(slice, _)| slice.rows >= slices.min_rows).map(of_slice).collect();
+    let calibration = inputs.judgement.calibration.as_ref().map(|report| match report.temperature {
+        Some(temperature) => format!("temperature {temperature:.4}"),
+        None => report.method.as_str().to_owned(),
+    });
+    let contract = inputs.model.contract();
+    let card = CardInputs {
+        name: inputs.title,
+        version: None,
+        created: None,
+        owner: None,
+        licence: None,
+        description: None,
+        intended_use: None,
+        out_of_scope: None,
+        ethics: None,
+        kind: inputs.model.kind(),
+        params: inputs.model.params(),
+        size: inputs.model.size(),
+        file: Some(inputs.file),
+        contract,
+        lineage: inputs.lineage,
+        calibration: calibration.as_deref(),
+        rows: Some(inputs.rows),
+        baseline: Some(inputs.baseline),
+        languages: None,
+        test: Some(inputs.evaluation),
+        validation: inputs.validation,
+        slices: Some(&rows),
+        features: Some(importances),
+    };
+    [
+        Artifact {
+            name: "model_card.md",
+            media_type: "text/markdown; charset=utf-8",
+            bytes: card::markdown(&card).into_bytes(),
+        },
+        Artifact {
+            name: "model_card.html",
+            media_type: "text/html; charset=utf-8",
+            bytes: card::html(&card).into_bytes(),
+        },
+    ]
 }
 
 /// The strongest features of each class; of the second alone when there are two, the first being its mirror.

@@ -13,6 +13,7 @@ pub mod explain_html;
 pub mod file;
 pub mod folds;
 mod html;
+pub mod judgement;
 pub mod leakage;
 pub mod metrics;
 mod model;

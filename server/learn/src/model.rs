@@ -50,6 +50,10 @@ pub trait Model: Send + Sync {
             .take(count)
             .collect()
     }
+    /// The model from its vector on as an ONNX file, its probabilities corrected by `temperature`; `None` when it has no such form.
+    fn onnx(&self, _temperature: Option<f64>) -> Result<Option<Vec<u8>>, Error> {
+        Ok(None)
+    }
     /// The file without metrics; the caller may add some.
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error>;
     fn size(&self) -> ModelSize;

@@ -18,7 +18,7 @@ pub struct Train {
     /// Train on the split with this id.
     #[arg(long)]
     pub split: Option<String>,
-    /// The kind of model.
+    /// The kind of model: logreg, nbsvm, complement_nb, random_forest, hist_gb or mlp.
     #[arg(long, default_value = "logreg")]
     pub kind: String,
     /// Created when it does not exist.
@@ -32,6 +32,9 @@ pub struct Train {
     /// Same data, parameters and seed give the same model file.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+    /// Correct the probabilities on the validation rows: temperature, platt or isotonic.
+    #[arg(long, value_name = "METHOD")]
+    pub calibrate: Option<String>,
     /// May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = pair)]
     pub tags: Vec<(String, String)>,
@@ -62,6 +65,9 @@ pub(crate) async fn run(args: Train, context: &mut Context<'_>) -> Result {
         TrainRun::new(args.experiment, split, args.kind).seed(args.seed).name(args.name).tags(map(args.tags));
     for (key, value) in args.params {
         train = train.param(key, typed(&value));
+    }
+    if let Some(method) = args.calibrate {
+        train = train.calibration(method);
     }
     if let Some(model) = &args.register {
         train = train.register(model.clone());

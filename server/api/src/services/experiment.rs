@@ -113,6 +113,7 @@ impl ExperimentService for Experiments {
             seed: request.seed,
             name: request.name,
             tags: request.tags,
+            calibration: decode::given(&request.calibration).map(str::to_owned),
             register_model: decode::given(&request.register_model).map(ModelName::parse).transpose().map_err(status)?,
             aliases: aliases.map_err(status)?,
         };

@@ -182,6 +182,7 @@ impl Bench {
             kind: "logreg".to_owned(),
             params: json!({ "C": 0.5 }),
             seed: u64::MAX,
+            calibration: None,
             name: "first".to_owned(),
             tags: Tags::new(),
             register_model: None,

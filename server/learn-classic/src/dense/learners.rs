@@ -4,12 +4,13 @@ use serde_json::Value;
 use tenor_domain::Error;
 use tenor_features::arrays::Arrays;
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, ModelSize};
+use tenor_learn::{FitContext, ModelSize, onnx};
 
 use super::{Learner, Training};
 use crate::boosting::{self, Boosting, BoostingParams};
 use crate::forest::{self, Forest, ForestParams};
-use crate::mlp::{self, Mlp, MlpParams};
+use crate::mlp::{self, Activation, Mlp, MlpParams};
+use crate::trees::ensemble::{Ensemble, NodeView};
 
 impl Learner for Forest {
     const KIND: &'static str = "random_forest";
@@ -36,6 +37,10 @@ impl Learner for Forest {
     }
     fn importances(&self) -> Vec<f64> {
         self.importances()
+    }
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error> {
+        let outputs = if options.classes.len() == 2 { 1 } else { options.classes.len() };
+        onnx::trees(width, &nodes(self.trees()), onnx::Combine::Mean { outputs }, options).map(Some)
     }
     fn size(&self) -> ModelSize {
         self.size()
@@ -73,6 +78,9 @@ impl Learner for Boosting {
     }
     fn importances(&self) -> Vec<f64> {
         self.importances()
+    }
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error> {
+        onnx::trees(width, &nodes(self.trees()), onnx::Combine::Sum { base: self.baseline() }, options).map(Some)
     }
     fn size(&self) -> ModelSize {
         self.size()
@@ -112,6 +120,15 @@ impl Learner for Mlp {
     fn importances(&self) -> Vec<f64> {
         Vec::new()
     }
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error> {
+        if self.activation() != Activation::Relu {
+            return Ok(None);
+        }
+        fn layer(layer: &mlp::Layer) -> onnx::Layer<'_> {
+            onnx::Layer { weights: &layer.weights, biases: &layer.biases }
+        }
+        onnx::dense_layers(width, &self.layers().iter().map(layer).collect::<Vec<_>>(), options).map(Some)
+    }
     fn size(&self) -> ModelSize {
         self.size()
     }
@@ -121,4 +138,15 @@ impl Learner for Mlp {
     fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
         Mlp::load(arrays, width, classes)
     }
+}
+
+/// The nodes of every tree as an ONNX file has them.
+fn nodes(trees: &Ensemble) -> Vec<Vec<onnx::TreeNode<'_>>> {
+    let node = |view| match view {
+        NodeView::Split { feature, threshold, missing_left, left, right } => {
+            onnx::TreeNode::Split { feature, threshold, missing_left, left, right }
+        }
+        NodeView::Leaf(values) => onnx::TreeNode::Leaf(values),
+    };
+    (0..trees.len()).map(|tree| trees.views(tree).map(node).collect()).collect()
 }

@@ -9,7 +9,7 @@ use tenor_domain::Error;
 use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, ModelSize};
+use tenor_learn::{FitContext, ModelSize, onnx};
 
 pub(crate) use trainer::DenseTrainer;
 
@@ -43,6 +43,8 @@ pub(crate) trait Learner: Send + Sync + Sized + 'static {
     fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64);
     /// How much each column matters, adding up to 1; empty when the kind cannot tell.
     fn importances(&self) -> Vec<f64>;
+    /// The learner, from rows of `width` columns on; `None` when it has no such form.
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error>;
     fn size(&self) -> ModelSize;
     fn save(&self, arrays: &mut Arrays);
     /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.

@@ -8,6 +8,7 @@ use tenor_features::pipeline::{FeatureKind, Vectorizer};
 use tenor_learn::{Contribution, Explanation, Lineage, Model, ModelFile, ModelSize, Scratch};
 
 use super::Learner;
+use crate::features;
 
 pub(super) struct DenseModel<L> {
     contract: FeatureContract,
@@ -78,6 +79,12 @@ impl<L: Learner> Model for DenseModel<L> {
         let step = (terms / count.max(1)).max(1);
         let places = (class % step..terms).step_by(step).take(count).map(|place| self.vectorizer.term(place));
         places.filter(|(kind, _)| *kind == FeatureKind::Term).map(|(_, term)| term).collect()
+    }
+
+    fn onnx(&self, temperature: Option<f64>) -> Result<Option<Vec<u8>>, Error> {
+        let features = features::names(&self.vectorizer, &self.contract);
+        let options = features::onnx_options(&self.contract, &features, temperature);
+        self.learner.onnx(self.vectorizer.width(), &options)
     }
 
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error> {

@@ -5,7 +5,9 @@ use tenor_domain::Error;
 use tenor_features::arrays::{Array, Arrays, broken};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::Vectorizer;
-use tenor_learn::{Contribution, Explanation, Lineage, Model, ModelFile, ModelSize, Scratch};
+use tenor_learn::{Contribution, Explanation, Lineage, Model, ModelFile, ModelSize, Scratch, onnx};
+
+use crate::features;
 
 /// How scores become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +190,15 @@ impl Model for LinearModel {
             Contribution { feature, kind, value: weights[place] }
         };
         strongest(&weights, top_k).into_iter().map(of_feature).collect()
+    }
+
+    fn onnx(&self, temperature: Option<f64>) -> Result<Option<Vec<u8>>, Error> {
+        if self.link == Link::OneVsRest && self.columns > 1 {
+            return Ok(None);
+        }
+        let features = features::names(&self.vectorizer, &self.contract);
+        let options = features::onnx_options(&self.contract, &features, temperature);
+        onnx::linear(self.vectorizer.width(), &self.weights, &self.biases, &options).map(Some)
     }
 
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error> {

@@ -53,6 +53,16 @@ impl Model for Calibrated {
     fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution> {
         self.inner.top_features(class, top_k)
     }
+    fn typical_terms(&self, class: usize, count: usize) -> Vec<String> {
+        self.inner.typical_terms(class, count)
+    }
+    /// ONNX files know temperatures only, and one of them.
+    fn onnx(&self, temperature: Option<f64>) -> Result<Option<Vec<u8>>, Error> {
+        match (self.calibrator.temperature(), temperature) {
+            (Some(own), None) => self.inner.onnx(Some(own)),
+            _ => Ok(None),
+        }
+    }
     fn save(&self, lineage: Lineage) -> Result<ModelFile, Error> {
         let mut file = self.inner.save(lineage)?;
         self.calibrator.save(&mut file.arrays);

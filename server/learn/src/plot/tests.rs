@@ -122,7 +122,14 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
     let evaluation =
         evaluate(&test.labels, &probabilities, &contract.classes, None, &EvaluateOptions::default()).unwrap();
     let baseline = crate::baseline::Baseline::of(&contract, &test);
+    let data = crate::TrainingData { contract: contract.clone(), train: test.clone(), validation: None };
+    let judgement =
+        crate::judgement::Judgement::of(&data, &test, &probabilities, None, 1, tenor_features::Stop::never()).unwrap();
     let inputs = artifacts::Inputs {
+        judgement: &judgement,
+        lineage: &crate::Lineage::default(),
+        title: "toys",
+        file: (12, tenor_domain::Digest::of(b"model")),
         model: &model,
         evaluation: &evaluation,
         validation: None,

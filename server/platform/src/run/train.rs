@@ -30,6 +30,9 @@ pub struct TrainSpec {
     pub params: Value,
     /// The same data, parameters and seed give the same model file.
     pub seed: u64,
+    /// How probabilities are calibrated on the validation rows: `temperature`, `platt` or `isotonic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// Of the run; may be empty.
     pub name: String,
     pub tags: Tags,
@@ -38,6 +41,9 @@ pub struct TrainSpec {
     /// Point these aliases at the new version.
     pub aliases: Vec<AliasName>,
 }
+
+/// The ways to calibrate; `learn` has them.
+const CALIBRATIONS: [&str; 3] = ["temperature", "platt", "isotonic"];
 
 impl Runs<'_> {
     /// Creates a run and enqueues the job that trains it, after the split's job if that has not finished.
@@ -66,6 +72,13 @@ impl Runs<'_> {
             return Err(Error::invalid("kind", "must name a model kind, e.g. `logreg`"));
         }
         check::label("kind", &spec.kind)?;
+        if let Some(method) = spec.calibration.as_deref().filter(|method| !CALIBRATIONS.contains(method)) {
+            let short: String = method.chars().take(40).collect();
+            return Err(Error::invalid(
+                "calibration",
+                format!("must be one of {}, got `{short}`", CALIBRATIONS.join(", ")),
+            ));
+        }
         if spec.register_model.is_none() && !spec.aliases.is_empty() {
             return Err(Error::invalid("aliases", "need `register_model`: an alias points at a registered version"));
         }
@@ -79,6 +92,9 @@ impl Runs<'_> {
         }
         let mut params = typed(&spec.params)?;
         params.insert("seed".to_owned(), seed(spec.seed));
+        if let Some(method) = &spec.calibration {
+            params.insert("calibration".to_owned(), ParamValue::Text(method.clone()));
+        }
         check_params(&params)?;
         let now = self.0.now();
         let id = RunId::new();

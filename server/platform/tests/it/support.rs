@@ -175,6 +175,7 @@ pub fn train_spec(split: &Split) -> TrainSpec {
         kind: "logreg".to_owned(),
         params: serde_json::json!({ "C": 0.5, "max_iter": 100, "balanced": true, "solver": "lbfgs" }),
         seed: 42,
+        calibration: None,
         name: "first".to_owned(),
         tags: Tags::new(),
         register_model: Some(ModelName::parse("stars").unwrap()),

@@ -1,0 +1,182 @@
+//! The part of a training that computes: fit, calibrate, evaluate, judge, and make the files.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tenor_domain::{Clock as _, Digest, Error, Metric, SystemClock};
+use tenor_features::Stop;
+use tenor_features::contract::FeatureContract;
+use tenor_learn::artifacts::{self, Artifact};
+use tenor_learn::baseline::Baseline;
+use tenor_learn::calibration::{Calibrated, CalibrationMethod, Calibrator};
+use tenor_learn::judgement::Judgement;
+use tenor_learn::{
+    EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
+};
+
+use super::Parts;
+
+/// Everything that the blocking part needs.
+pub(super) struct Training {
+    pub registry: Arc<Registry>,
+    pub threads: usize,
+    pub lineage: Lineage,
+    pub kind: String,
+    pub params: Value,
+    pub seed: u64,
+    /// Of the probabilities, on the validation rows.
+    pub calibration: Option<CalibrationMethod>,
+    /// What the model card is headed.
+    pub title: String,
+    pub contract: Value,
+    pub parts: Parts,
+}
+
+/// What the blocking part hands back.
+pub(super) struct Trained {
+    pub file: Bytes,
+    pub kind: String,
+    pub contract: FeatureContract,
+    pub metrics: BTreeMap<String, f64>,
+    pub history: Vec<Metric>,
+    pub artifacts: Vec<Artifact>,
+}
+
+impl Training {
+    pub fn run(self, progress: &(dyn Fn(f64, &str) + Sync), cancelled: &Arc<AtomicBool>) -> Result<Trained, Error> {
+        let contract: FeatureContract = serde_json::from_value(self.contract.clone())
+            .map_err(|error| Error::internal(format!("the split's contract cannot be read: {error}")))?;
+        progress(0.0, "load");
+        let load = |path: &PathBuf| -> Result<Examples, Error> {
+            let rows = tenor_data::load_examples(path, &contract)?;
+            Examples::from_columns(&contract, rows.row_ids, rows.texts, rows.cleaned, &rows.numeric, rows.labels)
+        };
+        let data = TrainingData {
+            train: load(&self.parts.train)?,
+            validation: Some(load(&self.parts.validation)?).filter(|rows| !rows.is_empty()),
+            contract: contract.clone(),
+        };
+        let test = load(&self.parts.test)?;
+        let wanted = || cancelled.load(Ordering::Relaxed);
+        let history = Mutex::new(Vec::new());
+        let on_metric = |key: &str, value: f64, step: i64| {
+            let metric = Metric { key: key.to_owned(), value, step, at: SystemClock.now() };
+            history.lock().unwrap_or_else(PoisonError::into_inner).push(metric);
+        };
+        let fit_progress = |share: f64, step: &str| progress(0.05 + 0.7 * share, step);
+        let context = FitContext {
+            seed: self.seed,
+            threads: self.threads,
+            stop: Stop::when(&wanted),
+            on_progress: &fit_progress,
+            on_metric: &on_metric,
+            checkpoints: None,
+        };
+
+        let trainer = self.registry.get(&self.kind)?;
+        let params = trainer.check_params(&self.params)?;
+        let started = Instant::now();
+        let fitted = trainer.fit(&data, &params, &context)?;
+        let answered = context.in_pool(|| Answered::of(fitted, self.calibration, &data, &test, &context))?;
+        let seconds = started.elapsed().as_secs_f64();
+
+        progress(0.8, "evaluate");
+        let judged = context.in_pool(|| Judged::of(&answered, &data, &test, &context))?;
+
+        progress(0.95, "artifacts");
+        let mut metrics = judged.test.metrics("test/");
+        metrics.extend(judged.validation.iter().flat_map(|evaluation| evaluation.metrics("val/")));
+        metrics.extend(judged.judgement.metrics());
+        metrics.insert("fit_seconds".to_owned(), seconds);
+        let model = answered.model.as_ref();
+        let file = Bytes::from(model.save(self.lineage.clone())?.with_scores(&judged.test).to_bytes()?);
+        let validation_rows = data.validation.as_ref().map_or(0, Examples::len);
+        let artifacts = artifacts::artifacts(&artifacts::Inputs {
+            model,
+            evaluation: &judged.test,
+            validation: judged.validation.as_ref(),
+            test: &test,
+            probabilities: &answered.test,
+            baseline: &Baseline::of(&contract, &data.train),
+            judgement: &judged.judgement,
+            lineage: &self.lineage,
+            title: &self.title,
+            file: (file.len() as u64, Digest::of(&file)),
+            rows: [data.train.len() as u64, validation_rows as u64, test.len() as u64],
+            seconds,
+            extra: &json!({}),
+        })?;
+        let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Trained { file, kind: self.kind, contract, metrics, history, artifacts })
+    }
+}
+
+/// The final model and its probabilities.
+struct Answered {
+    model: Box<dyn Model>,
+    /// Of the test rows.
+    test: Vec<f64>,
+    /// Of the validation rows, if there are any.
+    validation: Option<Vec<f64>>,
+    /// The calibrator and the test rows' probabilities before it.
+    calibrated: Option<(Calibrator, Vec<f64>)>,
+}
+
+impl Answered {
+    fn of(
+        fitted: Box<dyn Model>,
+        method: Option<CalibrationMethod>,
+        data: &TrainingData,
+        test_rows: &Examples,
+        context: &FitContext<'_>,
+    ) -> Result<Self, Error> {
+        let classes = fitted.classes().len();
+        let of_rows = |rows| predict_all(fitted.as_ref(), rows, context.stop);
+        let mut validation = data.validation.as_ref().map(of_rows).transpose()?;
+        let mut test = of_rows(test_rows)?;
+        let Some(method) = method else { return Ok(Self { model: fitted, test, validation, calibrated: None }) };
+        let (Some(rows), Some(probabilities)) = (&data.validation, &mut validation) else {
+            let text = "needs validation rows to learn from; split the dataset with a validation part, or leave it out";
+            return Err(Error::invalid("calibration", text));
+        };
+        let calibrator = Calibrator::fit(method, &rows.labels, probabilities, classes)?;
+        let before = test.clone();
+        calibrator.apply_all(probabilities);
+        calibrator.apply_all(&mut test);
+        let model = Box::new(Calibrated::new(fitted, calibrator.clone())?);
+        Ok(Self { model, test, validation, calibrated: Some((calibrator, before)) })
+    }
+}
+
+/// The scores and whatever else there is to say.
+struct Judged {
+    test: tenor_learn::Evaluation,
+    validation: Option<tenor_learn::Evaluation>,
+    judgement: Judgement,
+}
+
+impl Judged {
+    fn of(answered: &Answered, data: &TrainingData, test: &Examples, context: &FitContext<'_>) -> Result<Self, Error> {
+        let contract = &data.contract;
+        let counts = data.train.class_counts(contract.classes.len());
+        let rows = data.train.len().max(1) as f64;
+        let prior: Vec<f64> = counts.iter().map(|count| *count as f64 / rows).collect();
+        let (seed, stop) = (context.seed, context.stop);
+        let options = EvaluateOptions { seed, prior: Some(&prior), stop, ..EvaluateOptions::default() };
+        let judge = |rows: &Examples, probabilities: &[f64]| {
+            evaluate(&rows.labels, probabilities, &contract.classes, contract.stars.as_deref(), &options)
+        };
+        let validation = data.validation.as_ref().zip(answered.validation.as_ref());
+        let calibrated = answered.calibrated.as_ref().map(|(calibrator, before)| (calibrator, before.as_slice()));
+        Ok(Self {
+            validation: validation.map(|(rows, probabilities)| judge(rows, probabilities)).transpose()?,
+            test: judge(test, &answered.test)?,
+            judgement: Judgement::of(data, test, &answered.test, calibrated, seed, stop)?,
+        })
+    }
+}
