@@ -66,7 +66,7 @@ fn the_gradient_is_that_of_finite_differences() {
         let rows = Rows { matrix: &matrix, labels: &labels, weights, picked: (0..9).collect() };
         let shape = Shape::new(4, &[6, 5], 3);
         let network = Network { shape: &shape, activation, dropout: 0.0, stop: Stop::never() };
-        let mut state = State::new(&shape, &params(json!({})), &[true; 3], Random::new(3, 0));
+        let mut state = State::new(&shape, &[true; 3], Random::new(3, 0));
         // Away from 0: the relu has no derivative there.
         state.parameters.iter_mut().for_each(|w| *w += 0.05);
         let mut shard = Shard::default();
@@ -93,7 +93,7 @@ fn dropout_leaves_out_its_share_and_keeps_the_expected_sums() {
     let rows = Rows { matrix: &matrix, labels: &labels, weights: vec![1.0; 400], picked: (0..400).collect() };
     let shape = Shape::new(4, &[64], 2);
     let network = Network { shape: &shape, activation: Activation::Tanh, dropout: 0.0, stop: Stop::never() };
-    let mut state = State::new(&shape, &params(json!({})), &[true; 2], Random::new(3, 0));
+    let mut state = State::new(&shape, &[true; 2], Random::new(3, 0));
     // Every unit answers about 1, every weight above is 1: a score is the count of the units that stay, raised.
     let (hidden, output) = (shape.places()[0], shape.places()[1]);
     state.parameters[hidden.biases()].fill(20.0);
@@ -299,7 +299,7 @@ fn what_cannot_be_learned_is_a_clear_error() {
     let quiet = FitContext::quiet(1);
     let (matrix, labels) = clouds(30, 3, 2, 1);
     let error = |matrix: &DenseMatrix, labels: &[u32], weights: &[f32], valid: Option<(&DenseMatrix, &[u32])>| {
-        Mlp::fit(matrix, labels, 2, weights, valid, &params(json!({})), &quiet).unwrap_err()
+        Mlp::fit(matrix, labels, 2, weights, valid, &params(json!({})), &quiet).map(|_| ()).unwrap_err()
     };
     let ones = [1.0; 30];
     for value in [f32::NAN, f32::INFINITY] {
@@ -333,9 +333,13 @@ fn a_loss_beyond_all_numbers_says_what_to_do() {
     let mut data = clouds(300, 3, 2, 1);
     data.0.values.iter_mut().for_each(|value| *value *= 1e30);
     let given = json!({"learning_rate_init": 10.0, "hidden_layer_sizes": [64, 64]});
-    let error = fit(&data, 2, given, &FitContext::quiet(1)).unwrap_err();
+    let error = fit(&data, 2, given.clone(), &FitContext::quiet(1)).map(|_| ()).unwrap_err();
     assert_eq!(error.reason, "TRAINING_DIVERGED");
     assert!(error.message.contains("lower `learning_rate_init`, now 10"), "{error}");
+    // Too large for the very first forward pass.
+    data.0.values.fill(f32::MAX);
+    let error = fit(&data, 2, given, &FitContext::quiet(1)).map(|_| ()).unwrap_err();
+    assert_eq!(error.reason, "TRAINING_DIVERGED");
 }
 
 #[test]
