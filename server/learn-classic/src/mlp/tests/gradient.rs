@@ -5,6 +5,7 @@ use tenor_features::Stop;
 use tenor_features::random::Random;
 use tenor_learn::FitContext;
 
+use super::super::adam;
 use super::super::gradient::{Network, Shape, Shard};
 use super::super::rows::Rows;
 use super::super::state::State;
@@ -80,6 +81,39 @@ fn one_row_answers_as_the_batch_does() {
             for (score, probability) in scores.iter().zip(answer) {
                 assert!((f64::from(*score).exp() / sum - probability).abs() < 1e-5);
             }
+        }
+    }
+}
+
+#[test]
+fn a_constant_gradient_moves_weights_by_the_learning_rate_and_alpha_moves_no_bias() {
+    let shape = Shape::new(2, &[3], 2);
+    let start = State::new(&shape, &[true; 2], Random::new(1, 0));
+    let run = |given, slope: f32| {
+        let (params, mut state) = (params(given), start.clone());
+        for _ in 0..20 {
+            let mut gradient = vec![slope; shape.len()];
+            adam::step(&mut state, &shape, &mut gradient, 10, &params);
+        }
+        state.parameters
+    };
+    // Both moments, once corrected, are those of the constant: every step is the rate, towards the lower loss.
+    for slope in [1e-3, -2.0] {
+        for (after, before) in run(json!({"alpha": 0.0}), slope).iter().zip(&start.parameters) {
+            let moved = after - before;
+            assert!((moved + 0.02 * slope.signum()).abs() < 1e-5, "{moved}");
+        }
+    }
+    let decayed = run(json!({"alpha": 10.0, "optimizer": "adamw"}), 0.0);
+    let penalised = run(json!({"alpha": 10.0}), 0.0);
+    for place in shape.places() {
+        for at in place.weights() {
+            let weight = start.parameters[at];
+            assert!((decayed[at] - weight * 0.99f32.powi(20)).abs() < 1e-5);
+            assert!(penalised[at].abs() < weight.abs());
+        }
+        for at in place.biases() {
+            assert_eq!((decayed[at], penalised[at]), (0.0, 0.0));
         }
     }
 }
