@@ -1,7 +1,8 @@
 //! Same bits: threads, interruptions; and stopping.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tenor_domain::{Error, ErrorKind};
@@ -91,4 +92,24 @@ fn a_wish_to_stop_is_honoured_at_every_check() {
         let stop = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err();
         assert_eq!(run(&stop).unwrap_err().kind, ErrorKind::Cancelled, "{after}");
     }
+}
+
+#[test]
+fn cancelling_the_largest_network_takes_less_than_two_seconds() {
+    let data = clouds(6_000, 300, 5, 1);
+    let given = json!({"hidden_layer_sizes": [2_048, 2_048, 2_048, 2_048], "batch_size": 4_096, "dropout": 0.5});
+    let stopped = AtomicBool::new(false);
+    let stop = || stopped.load(Ordering::Relaxed);
+    let context = FitContext { stop: Stop::when(&stop), ..FitContext::quiet(1) };
+    let took = std::thread::scope(|scope| {
+        let timer = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1_000));
+            stopped.store(true, Ordering::Relaxed);
+            Instant::now()
+        });
+        let error = fit(&data, 5, given, &context).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Cancelled);
+        timer.join().unwrap().elapsed()
+    });
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }
