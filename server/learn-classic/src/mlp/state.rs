@@ -5,7 +5,6 @@ use tenor_features::arrays::{Array, Arrays};
 use tenor_features::random::Random;
 
 use super::gradient::Shape;
-use super::options::{Activation, MlpParams};
 
 /// Everything that the next epoch depends on beside data, parameters and seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,21 +28,16 @@ pub(super) struct State {
 const ABSENT: f32 = -40.0;
 
 impl State {
-    /// Weights uniform within `sqrt(6 / inputs)` before a relu (He and others 2015), else within `sqrt(6 / (inputs + outputs))` (Glorot and
-    /// Bengio 2010); biases 0. Classes that are not `present` get no weights and a low bias, where the gradient vanishes.
-    pub fn new(shape: &Shape, params: &MlpParams, present: &[bool], mut random: Random) -> Self {
+    /// Weights uniform within `1 / sqrt(inputs)` (LeCun and others 1998, section 4.6, and PyTorch's choice); biases 0. The wider bounds of
+    /// Glorot and He gave a lower AUC: docs/adr/0004-mlp-training.md. Classes that are not `present` get no weights and a low
+    /// bias, where the gradient vanishes.
+    pub fn new(shape: &Shape, present: &[bool], mut random: Random) -> Self {
         let mut parameters = vec![0.0; shape.len()];
-        let (last, hidden) = shape.places().split_last().map_or((None, &[][..]), |(last, hidden)| (Some(last), hidden));
         for place in shape.places() {
-            let is_hidden = hidden.iter().any(|other| other.weights() == place.weights());
-            let fans = match params.activation {
-                Activation::Relu if is_hidden => place.inputs,
-                _ => place.inputs + place.outputs,
-            };
-            let bound = (6.0 / fans as f64).sqrt();
+            let bound = 1.0 / (place.inputs as f64).sqrt();
             parameters[place.weights()].iter_mut().for_each(|w| *w = ((2.0 * random.unit() - 1.0) * bound) as f32);
         }
-        if let Some(last) = last {
+        if let Some(last) = shape.places().last() {
             for class in (0..last.outputs).filter(|&class| !present[class]) {
                 parameters[last.weights()].iter_mut().skip(class).step_by(last.outputs).for_each(|w| *w = 0.0);
                 parameters[last.biases()][class] = ABSENT;

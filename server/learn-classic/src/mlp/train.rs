@@ -56,7 +56,7 @@ impl Mlp {
         let (train, watched) = split(matrix, labels, weights, valid, params, Random::new(context.seed, HOLD_OUT))?;
         let shape = Shape::new(matrix.width, &params.hidden_layer_sizes, classes);
         let resumed = context.resume()?.and_then(|arrays| State::from_arrays(&arrays, &shape));
-        let initial = || State::new(&shape, params, &present, Random::new(context.seed, INITIAL));
+        let initial = || State::new(&shape, &present, Random::new(context.seed, INITIAL));
         let fit = Fit { shape: &shape, train: &train, watched: watched.as_ref(), params, context };
         let state = fit.run(resumed.unwrap_or_else(initial))?;
         Ok(network(&shape, &state, params))
@@ -91,6 +91,10 @@ impl Fit<'_> {
                 self.check_finite(of_batch, state.epoch)?;
                 loss += of_batch;
             }
+            // Squares overflow before losses do, and Adam then stands still without a sign.
+            if !state.parameters.iter().chain(&state.second).all(|number| number.is_finite()) {
+                self.check_finite(f64::INFINITY, state.epoch)?;
+            }
             let loss = loss / rows as f64;
             let step = state.epoch as i64;
             context.metric("train/loss", loss, step);
@@ -105,9 +109,6 @@ impl Fit<'_> {
             }
             state.epoch += 1;
             context.checkpoint(|| state.to_arrays())?;
-        }
-        if !state.parameters.iter().all(|number| number.is_finite()) {
-            self.check_finite(f64::NAN, state.epoch.saturating_sub(1))?;
         }
         context.metric("train/epochs", state.epoch as f64, 0);
         context.progress(1.0, "fitted");
