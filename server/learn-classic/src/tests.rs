@@ -32,7 +32,7 @@ fn kinds() -> Vec<(&'static str, Value)> {
         ("complement_nb", json!({})),
         ("random_forest", json!({"svd_components": 12, "n_estimators": 12})),
         ("hist_gb", json!({"svd_components": 12, "max_iter": 8})),
-        ("mlp", json!({"svd_components": 12, "hidden_layer_sizes": [16], "max_iter": 6})),
+        ("mlp", json!({"svd_components": 12, "hidden_layer_sizes": [16], "max_iter": 30})),
     ]
 }
 

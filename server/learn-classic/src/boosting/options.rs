@@ -35,7 +35,7 @@ pub struct BoostingParams {
     pub max_depth: Option<u32>,
     pub min_samples_leaf: u32,
     pub l2_regularization: f64,
-    /// Share of the columns that a split looks at.
+    /// Share of the columns that a split looks at: `max_split_features`, since `max_features` is the number of terms.
     pub max_features: f64,
     pub max_bins: u32,
     pub early_stopping: EarlyStopping,
@@ -54,7 +54,7 @@ pub fn defaults() -> Value {
         "max_depth": null,
         "min_samples_leaf": 20,
         "l2_regularization": 0.0,
-        "max_features": 1.0,
+        "max_split_features": 1.0,
         "max_bins": 255,
         "early_stopping": "auto",
         "validation_fraction": 0.1,
@@ -73,7 +73,7 @@ impl BoostingParams {
             max_depth: params.optional_u32("max_depth", 1..=1_000)?,
             min_samples_leaf: params.u32("min_samples_leaf", 1..=u32::MAX)?,
             l2_regularization: params.f64("l2_regularization", 0.0..=1e9)?,
-            max_features: params.f64("max_features", 1e-6..=1.0)?,
+            max_features: params.f64("max_split_features", 1e-6..=1.0)?,
             max_bins: params.u32("max_bins", 2..=MAX_BINS)?,
             early_stopping: early_stopping(params)?,
             validation_fraction: params.f64("validation_fraction", 1e-6..=0.9)?,

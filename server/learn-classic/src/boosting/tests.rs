@@ -50,7 +50,7 @@ fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
         let (matrix, labels) = generated(3_000, 7, classes, 3);
         let (test, test_labels) = generated(800, 7, classes, 4);
         let weights: Vec<f32> = labels.iter().map(|label| 0.7 + *label as f32 / 3.0).collect();
-        let given = json!({ "max_iter": 30, "max_features": 0.5, "early_stopping": true });
+        let given = json!({ "max_iter": 30, "max_split_features": 0.5, "early_stopping": true });
         let fit = |threads, seed| {
             let context = FitContext { threads, ..FitContext::quiet(seed) };
             let params = params(given.clone());
@@ -69,7 +69,7 @@ fn an_interrupted_fit_ends_in_the_same_model() {
     let (matrix, labels) = generated(600, 5, 3, 3);
     let (valid, valid_labels) = generated(200, 5, 3, 4);
     let weights = vec![1.0; labels.len()];
-    let params = params(json!({ "max_iter": 12, "early_stopping": true, "max_features": 0.5 }));
+    let params = params(json!({ "max_iter": 12, "early_stopping": true, "max_split_features": 0.5 }));
     for valid in [None, Some((&valid, valid_labels.as_slice()))] {
         let whole = Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, &FitContext::quiet(5)).unwrap();
         let fit = |context: &FitContext<'_>| Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, context);

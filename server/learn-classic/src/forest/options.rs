@@ -62,7 +62,7 @@ pub fn defaults() -> Value {
         "max_depth": 16,
         "min_samples_split": 2,
         "min_samples_leaf": 5,
-        "max_features": "sqrt",
+        "max_split_features": "sqrt",
         "bootstrap": true,
         "oob_score": true,
         "max_bins": 255,
@@ -99,7 +99,7 @@ fn criterion(params: &mut Params<'_>) -> Result<Criterion, Error> {
 
 /// A whole number without a point is a count, one with a point a fraction, as in scikit-learn; above 1 both are counts.
 fn max_features(params: &mut Params<'_>) -> Result<MaxFeatures, Error> {
-    let name = "max_features";
+    let name = "max_split_features";
     let value = params.value(name);
     let parsed = match value {
         Value::Null => Some(MaxFeatures::All),

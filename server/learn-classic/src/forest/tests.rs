@@ -36,7 +36,7 @@ fn a_tree_without_chance_is_that_of_scikit_learn() {
         let mut given = case["params"].clone();
         given["n_estimators"] = json!(1);
         given["bootstrap"] = json!(false);
-        given["max_features"] = json!(null);
+        given["max_split_features"] = json!(null);
         let context = FitContext::quiet(1);
         let forest = Forest::fit(&matrix, &labels, classes, &weights, None, &params(given), &context).unwrap();
         let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
@@ -83,8 +83,7 @@ fn an_interrupted_fit_ends_in_the_same_forest() {
 #[test]
 fn a_row_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none() {
     let (matrix, labels) = generated(300, 4, 2, 3);
-    let given =
-        json!({ "n_estimators": 1, "bootstrap": false, "max_features": null, "min_samples_leaf": 1, "max_depth": 4 });
+    let given = json!({ "n_estimators": 1, "bootstrap": false, "max_split_features": null, "min_samples_leaf": 1, "max_depth": 4 });
     let weights: Vec<f32> = (0..300).map(|row| (row % 3) as f32).collect();
     let mut repeated = DenseMatrix { width: 4, values: vec![] };
     let mut repeated_labels = vec![];
@@ -249,7 +248,7 @@ fn parameters_are_read_in_all_their_forms() {
         (json!(500), MaxFeatures::Count(500), 110),
         (json!(0.001), MaxFeatures::Fraction(0.001), 1),
     ] {
-        let (read, complete) = read(json!({ "max_features": given })).unwrap();
+        let (read, complete) = read(json!({ "max_split_features": given })).unwrap();
         assert_eq!(read.max_features, wanted);
         assert_eq!(read.max_features.of(110), of_110);
         // What was completed reads the same again.
@@ -257,9 +256,9 @@ fn parameters_are_read_in_all_their_forms() {
         assert_eq!(again.max_features, wanted);
     }
     for (name, value) in [
-        ("max_features", json!(0)),
-        ("max_features", json!(1.5)),
-        ("max_features", json!("auto")),
+        ("max_split_features", json!(0)),
+        ("max_split_features", json!(1.5)),
+        ("max_split_features", json!("auto")),
         ("criterion", json!("mse")),
         ("max_bins", json!(256)),
         ("min_samples_split", json!(1)),

@@ -160,5 +160,5 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
             check_xml(file.name, std::str::from_utf8(&file.bytes).unwrap());
         }
     }
-    assert_eq!(files.len(), 13);
+    assert_eq!(files.len(), 20);
 }
