@@ -124,11 +124,15 @@ pub struct WorkerConfig {
     pub threads: usize,
     /// How long a running job may go on after a signal before it is put back, in milliseconds.
     pub grace_ms: u64,
+    /// How often a long training keeps its state on disk, to go on from after a crash, in milliseconds.
+    pub checkpoint_ms: u64,
+    /// Disk for features that later trainings over the same rows use again; 0 keeps none.
+    pub feature_cache_mib: u64,
 }
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { slots: 2, threads: 0, grace_ms: 5_000 }
+        Self { slots: 2, threads: 0, grace_ms: 5_000, checkpoint_ms: 30_000, feature_cache_mib: 2_048 }
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tenor_api::{HostPolicy, Limits, ListenOptions, Operations, Readiness, Services};
 use tenor_domain::predict::{Limits as PredictLimits, Predictor};
 use tenor_domain::{Clock, SystemClock};
-use tenor_jobs::{JobAcceptance, Jobs};
+use tenor_jobs::{JobAcceptance, Jobs, Kept};
 use tenor_platform::Platform;
 use tenor_queue::{Queue, Worker};
 use tenor_serving::{Cache, Loader, LoaderOptions, ModelPredictor};
@@ -130,7 +130,13 @@ impl Server {
             registry: crate::registry(),
             threads: self.config.worker.thread_count(),
             scratch_dir: scratch.path(),
+            kept: Kept {
+                folder: self.config.storage.data_dir.join("kept"),
+                checkpoint_every: Duration::from_millis(self.config.worker.checkpoint_ms),
+                max_block_bytes: self.config.worker.feature_cache_mib << 20,
+            },
         };
+        jobs.kept.tidy();
         let platform = Arc::clone(&self.platform);
         let worker = jobs
             .register(Worker::builder(queue))

@@ -12,6 +12,7 @@ use tenor_platform::Platform;
 use tenor_queue::{CancelReason, JobContext, JobError, WorkerBuilder};
 use tracing::info;
 
+use crate::kept::Kept;
 use crate::{ImportDataset, ProcessDataset, TrainRun};
 
 /// Shared by all jobs of a worker.
@@ -23,6 +24,8 @@ pub struct Jobs {
     pub threads: usize,
     /// Temporary files go here.
     pub scratch_dir: PathBuf,
+    /// Checkpoints and feature blocks stay here.
+    pub kept: Kept,
 }
 
 impl Jobs {

@@ -57,6 +57,7 @@ impl TrainRun {
 
         let scratch = jobs.scratch()?;
         let parts = Parts::fetch(jobs, scratch.path(), &outcome).await?;
+        let checkpoints = Arc::new(jobs.kept.checkpoints(&run.id));
         let work = Training {
             registry: Arc::clone(&jobs.registry),
             threads: jobs.threads,
@@ -68,6 +69,9 @@ impl TrainRun {
             title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,
+            rows: outcome.train.digest,
+            kept: jobs.kept.clone(),
+            checkpoints: Arc::clone(&checkpoints),
         };
         let trained = compute(context, move |progress, cancelled| work.run(progress, cancelled)).await?;
         let digest = store(jobs, context, &run.id, &trained).await?;
@@ -79,6 +83,7 @@ impl TrainRun {
             contract_hash: trained.contract.hash(),
             metrics: trained.metrics.clone(),
         };
+        checkpoints.remove();
         let mut result = json!({ "metrics": trained.metrics, "model_digest": digest });
         let made = TrainedModel { facts, register_model: spec.register_model, aliases: spec.aliases };
         let finished = runs.finish_training(&context.fence(), &caller(context), &run.id, made).await?;

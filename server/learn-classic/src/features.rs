@@ -1,13 +1,15 @@
 //! The features, which all kinds share: their parameters and their fit.
 
+mod block;
+
 use serde_json::{Map, Value, json};
-use tenor_domain::Error;
+use tenor_domain::{Digest, Error};
 use tenor_features::contract::FeatureContract;
 use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
 use tenor_features::svd::SvdParams;
 use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, TrainingData, onnx};
+use tenor_learn::{Blocks, FitContext, TrainingData, onnx};
 
 /// The parameters of the features with their defaults, for kinds whose rows are sparse unless `svd_components` says otherwise.
 /// `numeric_weight` is measured: docs/adr/0001-defaults-of-logistic-regression.md.
@@ -166,17 +168,42 @@ fn svd(params: &mut Params<'_>) -> Result<Option<SvdParams>, Error> {
     Ok(components.map(|components| SvdParams { components, ..SvdParams::default() }))
 }
 
-/// Fits the features on the training rows, and tells how many there are.
+/// Fits the features on the training rows, or takes them from an earlier training over the same rows, and tells how many there are.
 pub(crate) fn vectorize(
     data: &TrainingData,
     params: &VectorizerParams,
     context: &FitContext<'_>,
 ) -> Result<(Vectorizer, Matrix), Error> {
     context.progress(0.0, "reading texts");
-    let (vectorizer, matrix) = Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?;
+    let (vectorizer, matrix) = match context.blocks {
+        None => Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?,
+        Some(blocks) => {
+            let key = block_key(data, params, &blocks, context.seed)?;
+            // A block that does not fit, of whatever origin, is made anew.
+            let kept = blocks.store.get(&key)?.and_then(|block| block::read(&block, data).ok());
+            context.metric("train/feature_block_hits", f64::from(u8::from(kept.is_some())), 0);
+            match kept {
+                Some(kept) => kept,
+                None => {
+                    let made = Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?;
+                    blocks.store.put(&key, &block::write(&made.0, &made.1))?;
+                    made
+                }
+            }
+        }
+    };
     context.metric("train/features", vectorizer.width() as f64, 0);
     context.progress(0.3, "fitting the model");
     Ok((vectorizer, matrix))
+}
+
+/// Everything that the fitted features depend on; the seed only where there is chance.
+fn block_key(data: &TrainingData, params: &VectorizerParams, blocks: &Blocks<'_>, seed: u64) -> Result<Digest, Error> {
+    let seed = params.svd.is_some().then_some(seed);
+    let key = json!({
+        "program": env!("CARGO_PKG_VERSION"), "rows": blocks.rows, "contract": data.contract.hash(), "features": params, "seed": seed,
+    });
+    Ok(Digest::of(&serde_json::to_vec(&key).map_err(Error::internal)?))
 }
 
 /// The names of all columns.

@@ -10,7 +10,9 @@ use tenor_domain::{Digest, Error, ErrorKind};
 use tenor_features::Stop;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::Prepared;
-use tenor_learn::{Checkpoints, FitContext, Lineage, Model, ModelFile, Registry, Scratch, label_of, predict_all};
+use tenor_learn::{
+    Blocks, Checkpoints, FeatureBlocks, FitContext, Lineage, Model, ModelFile, Registry, Scratch, label_of, predict_all,
+};
 
 use crate::testing::generated;
 
@@ -209,6 +211,52 @@ fn a_fit_that_goes_on_from_a_checkpoint_ends_in_the_same_model() {
         assert_eq!(digest(trainer.fit(&data, &params, &context).unwrap().as_ref()), model, "{kind}");
         assert_eq!(digest(trainer.fit(&data, &params, &FitContext::quiet(7)).unwrap().as_ref()), model, "{kind}");
     }
+}
+
+/// Keeps blocks in memory.
+#[derive(Default)]
+struct InMemory(Mutex<std::collections::BTreeMap<Digest, Arrays>>);
+
+impl FeatureBlocks for InMemory {
+    fn get(&self, key: &Digest) -> Result<Option<Arrays>, Error> {
+        Ok(self.0.lock().unwrap().get(key).cloned())
+    }
+    fn put(&self, key: &Digest, block: &Arrays) -> Result<(), Error> {
+        self.0.lock().unwrap().insert(*key, block.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn features_of_an_earlier_training_give_the_same_model_and_are_found_by_every_kind_that_shares_them() {
+    let registry = registry();
+    let data = generated(600, 2, 5);
+    let store = InMemory::default();
+    let blocks = Some(Blocks { store: &store, rows: Digest::of(b"rows") });
+    let hits = Mutex::new(0.0);
+    let on_metric = |key: &str, value: f64, _: i64| {
+        if key == "train/feature_block_hits" {
+            *hits.lock().unwrap() += value;
+        }
+    };
+    for (kind, params) in kinds() {
+        let trainer = registry.get(kind).unwrap();
+        let alone = digest(trainer.fit(&data, &params, &FitContext::quiet(7)).unwrap().as_ref());
+        let before = *hits.lock().unwrap();
+        for _ in 0..2 {
+            let context = FitContext { blocks, on_metric: &on_metric, ..FitContext::quiet(7) };
+            assert_eq!(digest(trainer.fit(&data, &params, &context).unwrap().as_ref()), alone, "{kind} {params}");
+        }
+        assert!(*hits.lock().unwrap() > before, "{kind}");
+    }
+    // The dense kinds have the same features but for the weights of their blocks; so have the sparse ones.
+    assert!(store.0.lock().unwrap().len() < kinds().len());
+    let context = FitContext { blocks, on_metric: &on_metric, ..FitContext::quiet(8) };
+    let before = *hits.lock().unwrap();
+    registry.get("logreg").unwrap().fit(&data, &json!({}), &context).unwrap();
+    assert_eq!(*hits.lock().unwrap(), before + 1.0, "terms do not depend on the seed");
+    registry.get("mlp").unwrap().fit(&data, &kinds().last().unwrap().1, &context).unwrap();
+    assert_eq!(*hits.lock().unwrap(), before + 1.0, "components do");
 }
 
 #[test]

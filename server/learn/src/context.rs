@@ -1,6 +1,6 @@
 //! What a training may use from outside, and whom it tells.
 
-use tenor_domain::Error;
+use tenor_domain::{Digest, Error};
 use tenor_features::Stop;
 use tenor_features::arrays::Arrays;
 
@@ -19,6 +19,20 @@ pub trait Checkpoints: Sync {
     fn save(&self, state: &Arrays) -> Result<(), Error>;
 }
 
+/// Fitted features with the rows they made, kept from one training to the next.
+pub trait FeatureBlocks: Sync {
+    fn get(&self, key: &Digest) -> Result<Option<Arrays>, Error>;
+    fn put(&self, key: &Digest, block: &Arrays) -> Result<(), Error>;
+}
+
+/// Where features are looked for before they are fitted.
+#[derive(Clone, Copy)]
+pub struct Blocks<'a> {
+    pub store: &'a dyn FeatureBlocks,
+    /// Identity of the training rows, in their order.
+    pub rows: Digest,
+}
+
 /// Seed, threads, cancelling, progress and metrics of one training.
 #[derive(Clone, Copy)]
 pub struct FitContext<'a> {
@@ -32,6 +46,8 @@ pub struct FitContext<'a> {
     pub on_metric: OnMetric<'a>,
     /// Where a long fit keeps its state; `None`: it starts anew after a crash.
     pub checkpoints: Option<&'a dyn Checkpoints>,
+    /// `None`: features are fitted anew. What is found is what would have been fitted, bit for bit.
+    pub blocks: Option<Blocks<'a>>,
 }
 
 impl FitContext<'static> {
@@ -44,6 +60,7 @@ impl FitContext<'static> {
             on_progress: &|_, _| (),
             on_metric: &|_, _, _| (),
             checkpoints: None,
+            blocks: None,
         }
     }
 }

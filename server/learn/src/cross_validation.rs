@@ -65,6 +65,7 @@ pub fn cross_validate(
             on_progress: &|done, what| context.progress(share(done * 0.95), &format!("{name}: {what}")),
             on_metric: &|key, value, step| context.metric(&format!("fold_{}/{key}", fold + 1), value, step),
             checkpoints: None,
+            blocks: None,
             ..*context
         };
         let model = trainer.fit(&part, params, &of_fold)?;

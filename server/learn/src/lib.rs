@@ -24,12 +24,13 @@ pub mod plot;
 mod registry;
 pub mod report;
 pub mod slices;
+pub mod state;
 pub mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod threshold;
 
-pub use context::{Checkpoints, FitContext};
+pub use context::{Blocks, Checkpoints, FeatureBlocks, FitContext};
 pub use examples::{Examples, TrainingData};
 pub use file::{Lineage, ModelFile};
 pub use metrics::{EvaluateOptions, Evaluation, evaluate};

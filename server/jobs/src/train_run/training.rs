@@ -16,10 +16,11 @@ use tenor_learn::baseline::Baseline;
 use tenor_learn::calibration::{Calibrated, CalibrationMethod, Calibrator};
 use tenor_learn::judgement::Judgement;
 use tenor_learn::{
-    EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
+    Blocks, EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
 };
 
 use super::Parts;
+use crate::kept::{Kept, RunCheckpoints};
 
 /// Everything that the blocking part needs.
 pub(super) struct Training {
@@ -35,6 +36,10 @@ pub(super) struct Training {
     pub title: String,
     pub contract: Value,
     pub parts: Parts,
+    /// Identity of the training rows.
+    pub rows: Digest,
+    pub kept: Kept,
+    pub checkpoints: Arc<RunCheckpoints>,
 }
 
 /// What the blocking part hands back.
@@ -75,7 +80,8 @@ impl Training {
             stop: Stop::when(&wanted),
             on_progress: &fit_progress,
             on_metric: &on_metric,
-            checkpoints: None,
+            checkpoints: Some(self.checkpoints.as_ref()),
+            blocks: Some(Blocks { store: &self.kept, rows: self.rows }),
         };
 
         let trainer = self.registry.get(&self.kind)?;

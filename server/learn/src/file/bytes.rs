@@ -127,13 +127,13 @@ fn digest(header: &str, arrays: &Arrays) -> Digest {
 }
 
 /// An array as the safetensors crate takes it.
-struct Tensor<'a> {
+pub(crate) struct Tensor<'a> {
     array: &'a Array,
     shape: [usize; 1],
 }
 
 impl<'a> Tensor<'a> {
-    fn new(array: &'a Array) -> Self {
+    pub fn new(array: &'a Array) -> Self {
         Self { array, shape: [array.len()] }
     }
 }
@@ -168,7 +168,7 @@ impl View for Tensor<'_> {
     }
 }
 
-fn read_array(dtype: Dtype, data: &[u8]) -> Option<Array> {
+pub(crate) fn read_array(dtype: Dtype, data: &[u8]) -> Option<Array> {
     Some(match dtype {
         Dtype::U8 => Array::U8(data.to_vec()),
         Dtype::U64 => Array::U64(data.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect()),

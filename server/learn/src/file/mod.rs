@@ -10,7 +10,7 @@
 //!
 //! The same data, parameters and seed give the same bytes: ids, names and times stand in the registry, not here.
 
-mod bytes;
+pub(crate) mod bytes;
 mod self_test;
 #[cfg(test)]
 mod tests;
