@@ -1,6 +1,6 @@
 # Tenor's commands. Every cargo call selects the whole workspace: two selections of features would rebuild shared crates.
 SHELL := /bin/bash
-.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving
+.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -34,3 +34,6 @@ bench-tracking: ## Metrics, runs and searches on PostgreSQL with fsync on, besid
 
 bench-serving: ## Predictions over gRPC, beside FastAPI with scikit-learn and an empty echo
 	python3 benches/serving.py
+
+bench-models: ## Speed and scores of the classic models, beside scikit-learn on the same rows
+	python3 benches/classifiers.py

@@ -85,8 +85,8 @@ def met(row):
     return row["ours"] >= row["target"] if row["higher_is_better"] else row["ours"] <= row["target"]
 
 
-def finish(bench, rows, command, notes=()):
-    """Writes docs/benchmarks/<bench>.md and prints the one line of JSON."""
+def finish(bench, rows, command, notes=(), sections=()):
+    """Writes docs/benchmarks/<bench>.md, with `sections` of lines below the table, and prints the one line of JSON."""
     out = ROOT / "docs" / "benchmarks" / f"{bench}.md"
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"# {bench}", "", f"Made by `{command}` on {datetime.date.today()}: {os.cpu_count()} cores, {platform.machine()}, medians.",
@@ -96,6 +96,8 @@ def finish(bench, rows, command, notes=()):
         peer = show(r["peer"]) if r["peer"] is not None else r.get("reason", "-")
         reached = {None: "-", True: "yes", False: "no"}[met(r)]
         lines.append(f"| {r['name']} | {show(r['ours'])} | {peer} | {r['unit']} | {show(r['ratio'])} | {show(r['target'])} | {reached} |")
+    for section in sections:
+        lines += ["", *section]
     lines += [""] + [f"- {note}" for note in notes]
     out.write_text("\n".join(lines).rstrip() + "\n")
     print(json.dumps({"bench": bench, "rows": rows}), flush=True)

@@ -5,6 +5,7 @@ mod support;
 mod cli;
 mod contract;
 mod graphql;
+mod kinds;
 mod lifecycle;
 mod model_file;
 mod prediction;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tenor_domain::{Digest, Error, RunId};
 use tenor_features::arrays::Arrays;
 use tenor_learn::{Checkpoints, FeatureBlocks, state};
-use tracing::warn;
+use tracing::{info, warn};
 
 /// A checkpoint of a run that nobody goes on with is removed after this long.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -110,7 +110,11 @@ impl RunCheckpoints {
 
 impl Checkpoints for RunCheckpoints {
     fn load(&self) -> Result<Option<Arrays>, Error> {
-        Ok(read(&self.path))
+        let state = read(&self.path);
+        if state.is_some() {
+            info!("training goes on from a checkpoint");
+        }
+        Ok(state)
     }
     fn due(&self) -> bool {
         self.last().elapsed() >= self.every

@@ -1,22 +1,25 @@
-//! Trains on labelled texts, evaluates, and prints times and scores as one line of JSON.
+//! Trains kinds of models on labelled texts and prints, for each, one line of JSON: seconds, scores, time of a row, size of the file.
 //!
-//! Reads JSON lines `{"text": .., "label": .., "part": "train" | "test"}`. Texts are cleaned as in the platform; the numeric features are
-//! those of the text alone.
+//! Reads JSON lines `{"text": .., "label": .., "part": "train" | "test"}`, whose texts are clean already, and a JSON list of
+//! `{"name": .., "kind": .., "params": {..}}`. The first line printed is that of the features alone: TF-IDF and SVD.
 //!
-//! `cargo run --release -p tenor-learn-classic --example measure -- rows.jsonl '{"use_numeric": false}'`
+//! `cargo run --release --workspace --example measure -- rows.jsonl '[{"name": "lr", "kind": "logreg", "params": {"C": 1}}]'`
 
 use std::error::Error;
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use tenor_domain::Digest;
 use tenor_features::Stop;
-use tenor_features::contract::{FeatureContract, FeatureSource, NumericFeature};
-use tenor_features::text::{CleaningProfile, TEXT_FEATURES, clean, lexicon_digest, text_features};
+use tenor_features::contract::FeatureContract;
+use tenor_features::svd::{SvdParams, TruncatedSvd};
+use tenor_features::text::lexicon_digest;
+use tenor_features::tfidf::{self, TfidfParams};
 use tenor_learn::{
-    EvaluateOptions, Examples, FitContext, Lineage, Scratch, Trainer, TrainingData, evaluate, predict_all,
+    EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, Scratch, TrainingData, evaluate, predict_all,
 };
-use tenor_learn_classic::LogisticRegression;
 
 #[derive(serde::Deserialize)]
 struct Line {
@@ -25,101 +28,142 @@ struct Line {
     part: String,
 }
 
+#[derive(serde::Deserialize)]
+struct Case {
+    name: String,
+    kind: String,
+    params: Value,
+}
+
+/// Wall and CPU seconds since the last look.
+struct Watch(Instant, f64);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now(), cpu_seconds())
+    }
+    fn lap(&mut self) -> Value {
+        let lap = json!({ "wall": self.0.elapsed().as_secs_f64(), "cpu": cpu_seconds() - self.1 });
+        *self = Self::start();
+        lap
+    }
+}
+
+/// User and system time of this process so far; 0 where there is no `/proc`.
+fn cpu_seconds() -> f64 {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / TICKS_A_SECOND
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: measure FILE [PARAMS]")?;
-    let params: Value = arguments.next().map_or(Ok(Value::Null), |text| serde_json::from_str(&text))?;
+    let (Some(path), Some(cases)) = (arguments.next(), arguments.next()) else {
+        return Err(
+            "usage: measure ROWS.jsonl '[{\"name\": .., \"kind\": .., \"params\": {..}}]' [TERMS [COMPONENTS]]".into(),
+        );
+    };
+    let terms: u32 = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
+    let components: u32 = arguments.next().map_or(Ok(100), |text| text.parse())?;
+    let cases: Vec<Case> = serde_json::from_str(&cases)?;
     let lines: Vec<Line> =
         std::fs::read_to_string(path)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut classes: Vec<String> = lines.iter().map(|line| line.label.clone()).collect();
     classes.sort();
     classes.dedup();
     let contract = contract(classes);
-    let started = Instant::now();
     let train = examples(&contract, lines.iter().filter(|line| line.part == "train"))?;
     let test = examples(&contract, lines.iter().filter(|line| line.part == "test"))?;
-    let clean_s = started.elapsed().as_secs_f64();
-
     let data = TrainingData { contract, train, validation: None };
-    let trainer = LogisticRegression;
-    let params = trainer.check_params(&params)?;
-    let started = Instant::now();
-    let vectorized = std::sync::Mutex::new(0.0);
-    let iterations = std::sync::Mutex::new(0.0);
-    let on_metric = |key: &str, value: f64, _: i64| match key {
-        "train/features" => *vectorized.lock().unwrap_or_else(|e| e.into_inner()) = started.elapsed().as_secs_f64(),
-        "train/iterations" => *iterations.lock().unwrap_or_else(|e| e.into_inner()) = value,
-        _ => (),
-    };
-    let model = trainer.fit(&data, &params, &FitContext { on_metric: &on_metric, ..FitContext::quiet(1) })?;
-    let fit_s = started.elapsed().as_secs_f64();
-    let tfidf_s = *vectorized.lock().unwrap_or_else(|e| e.into_inner());
-
-    let started = Instant::now();
-    let probabilities = predict_all(model.as_ref(), &test, Stop::never())?;
-    let predict_s = started.elapsed().as_secs_f64();
-    let started = Instant::now();
-    let options = EvaluateOptions { resamples: 200, ..EvaluateOptions::default() };
-    let evaluation = evaluate(&test.labels, &probabilities, model.classes(), None, &options)?;
-    let evaluate_s = started.elapsed().as_secs_f64();
-
-    let mut took: Vec<f64> = Vec::new();
-    let (mut scratch, mut answer) = (Scratch::default(), vec![0.0; model.classes().len()]);
-    for index in (0..test.len()).cycle().take(20_000) {
-        let prepared = test.prepared(index);
-        let started = Instant::now();
-        model.predict(black_box(&prepared), &mut scratch, &mut answer);
-        took.push(started.elapsed().as_secs_f64() * 1e6);
+    println!("{}", features(&data.train, &test, terms, components)?);
+    let registry = Registry::new(tenor_learn_classic::trainers());
+    for case in cases {
+        println!("{}", measure(&registry, &data, &test, &case)?);
     }
-    took.sort_by(f64::total_cmp);
-    let bytes = model.save(Lineage::default())?.to_bytes()?;
-    println!(
-        "{}",
-        json!({
-            "train": data.train.len(), "test": test.len(), "features": model.size(), "params": params, "clean_s": clean_s,
-            "tfidf_fit_transform_s": tfidf_s, "logreg_fit_s": fit_s - tfidf_s, "predict_test_s": predict_s, "evaluate_s": evaluate_s,
-            "iterations": *iterations.lock().unwrap_or_else(|e| e.into_inner()),
-            "row_us": { "p50": took[took.len() / 2], "p99": took[took.len() * 99 / 100] }, "model_bytes": bytes.len(),
-            "accuracy": evaluation.get("accuracy"), "macro_f1": evaluation.get("macro_f1"), "roc_auc": evaluation.get("roc_auc"),
-            "log_loss": evaluation.get("log_loss"),
-        })
-    );
     Ok(())
 }
 
+/// TF-IDF of words and pairs, and the truncated SVD of it.
+fn features(train: &Examples, test: &Examples, terms: u32, components: u32) -> Result<Value, Box<dyn Error>> {
+    let params = TfidfParams { max_features: Some(terms), ..TfidfParams::default() };
+    let mut watch = Watch::start();
+    let (tfidf, matrix) = tfidf::fit_transform(&train.cleaned, &params, Stop::never())?;
+    let fit = watch.lap();
+    let rows = tfidf.transform(&test.cleaned, Stop::never())?;
+    let transform = watch.lap();
+    let svd_params = SvdParams { components, ..SvdParams::default() };
+    let (svd, _) = TruncatedSvd::fit(&matrix, &svd_params, 1, Stop::never())?;
+    Ok(json!({
+        "train": train.len(), "test": test.len(), "terms": tfidf.width(), "entries": matrix.columns.len(), "test_entries": rows.columns.len(),
+        "tfidf_fit_transform": fit, "tfidf_transform": transform, "svd_fit_transform": watch.lap(),
+        "explained_variance_ratio": svd.explained_variance_ratio().iter().sum::<f64>(),
+    }))
+}
+
+fn measure(registry: &Registry, data: &TrainingData, test: &Examples, case: &Case) -> Result<Value, Box<dyn Error>> {
+    let trainer = registry.get(&case.kind)?;
+    let params = trainer.check_params(&case.params)?;
+    // The features are ready when the fit of the model begins.
+    let watch = Mutex::new((Watch::start(), Value::Null));
+    let on_progress = |_: f64, what: &str| {
+        let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if what == "fitting the model" && watch.1.is_null() {
+            watch.1 = watch.0.lap();
+        }
+    };
+    let model = trainer.fit(data, &params, &FitContext { on_progress: &on_progress, ..FitContext::quiet(1) })?;
+    let (mut watch, features) = watch.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let fit = watch.lap();
+    let probabilities = predict_all(model.as_ref(), test, Stop::never())?;
+    let predict = watch.lap();
+    let options = EvaluateOptions { resamples: 0, ..EvaluateOptions::default() };
+    let evaluation = evaluate(&test.labels, &probabilities, model.classes(), None, &options)?;
+    let bytes = model.save(Lineage::default())?.to_bytes()?;
+    Ok(json!({
+        "name": case.name, "features": features, "fit": fit, "predict": predict, "row_us": row_times(model.as_ref(), test),
+        "file_bytes": bytes.len(), "digest": Digest::of(&bytes), "size": model.size(),
+        "accuracy": evaluation.get("accuracy"), "macro_f1": evaluation.get("macro_f1"), "roc_auc": evaluation.get("roc_auc"),
+        "log_loss": evaluation.get("log_loss"),
+    }))
+}
+
+/// From a cleaned text to its probabilities, one row at a time, in microseconds.
+fn row_times(model: &dyn Model, test: &Examples) -> Value {
+    const CALLS: usize = 5_000;
+    let (mut scratch, mut answer) = (Scratch::default(), vec![0.0; model.classes().len()]);
+    let mut took: Vec<f64> = (0..test.len())
+        .cycle()
+        .take(CALLS)
+        .map(|index| {
+            let prepared = test.prepared(index);
+            let started = Instant::now();
+            model.predict(black_box(&prepared), &mut scratch, &mut answer);
+            started.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    json!({ "p50": took.get(CALLS / 2), "p99": took.get(CALLS * 99 / 100) })
+}
+
 fn contract(classes: Vec<String>) -> FeatureContract {
-    let numeric = TEXT_FEATURES.map(|name| NumericFeature {
-        name: name.to_owned(),
-        source: FeatureSource::Text,
-        min: -1.0,
-        max: 1e6,
-        mean: 0.0,
-        std: 0.0,
-        default: 0.0,
+    let contract = json!({
+        "format": FeatureContract::FORMAT, "text_column": "text", "cleaning": "unicode", "min_chars": 1, "max_chars": 1_000_000,
+        "lexicon": lexicon_digest(), "numeric": [], "classes": classes, "stars": null,
     });
-    FeatureContract {
-        format: FeatureContract::FORMAT,
-        text_column: "text".to_owned(),
-        cleaning: CleaningProfile::Unicode,
-        min_chars: 1,
-        max_chars: 1_000_000,
-        lexicon: lexicon_digest(),
-        numeric: numeric.to_vec(),
-        classes,
-        stars: None,
-    }
+    // Written right above.
+    serde_json::from_value(contract).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 fn examples<'a>(contract: &FeatureContract, lines: impl Iterator<Item = &'a Line>) -> Result<Examples, Box<dyn Error>> {
-    let mut examples = Examples { width: contract.numeric.len(), ..Examples::default() };
+    let mut examples = Examples::default();
     for line in lines {
-        let cleaned = clean(contract.cleaning, &line.text);
         let label = contract.classes.iter().position(|class| *class == line.label).ok_or("unknown label")?;
-        examples.numeric.extend(text_features(&line.text, &cleaned));
         examples.row_ids.push(examples.labels.len() as i64);
         examples.labels.push(label as u32);
         examples.texts.push(line.text.clone());
-        examples.cleaned.push(cleaned);
+        examples.cleaned.push(line.text.clone());
     }
     Ok(examples)
 }

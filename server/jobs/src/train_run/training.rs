@@ -100,7 +100,9 @@ impl Training {
         metrics.extend(judged.judgement.metrics());
         metrics.insert("fit_seconds".to_owned(), seconds);
         let model = answered.model.as_ref();
-        let file = Bytes::from(model.save(self.lineage.clone())?.with_scores(&judged.test).to_bytes()?);
+        let mut file = model.save(self.lineage.clone())?.with_scores(&judged.test);
+        file.header.metrics.extend(judged.judgement.metrics());
+        let file = Bytes::from(file.to_bytes()?);
         let validation_rows = data.validation.as_ref().map_or(0, Examples::len);
         let artifacts = artifacts::artifacts(&artifacts::Inputs {
             model,
