@@ -6,7 +6,7 @@ use tenor_domain::ContractMode;
 use tenor_features::contract::{FeatureContract, FeatureSource, Input, NumericFeature, Prepared};
 use tenor_features::text::{CleaningProfile, TEXT_FEATURES, clean, lexicon_digest, text_features};
 use tenor_learn::{Examples, FitContext, Model, Registry, Scratch, Trainer as _, TrainingData};
-use tenor_learn_classic::logreg::LogisticRegression;
+use tenor_learn_classic::LogisticRegression;
 
 /// A model with the buffers that a serving thread keeps.
 pub struct HotPath {
