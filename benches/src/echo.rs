@@ -92,4 +92,8 @@ impl PredictionService for Fixed {
     ) -> Result<Response<Self::StreamPredictStream>, Status> {
         Err(Status::unimplemented("no bench streams"))
     }
+
+    async fn explain(&self, _: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+        Err(Status::unimplemented("no bench explains"))
+    }
 }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{dataset, deployment, experiment, job, model, predict, run};
+use crate::commands::{dataset, deployment, experiment, explain, job, model, predict, run};
 use crate::output::Format;
 
 /// Works with a Tenor server: datasets, runs, models, deployments and predictions.
@@ -57,6 +57,8 @@ pub enum Command {
     Deployment(deployment::Verb),
     /// Predict the label of texts.
     Predict(predict::Predict),
+    /// Show which words and features led to the label of a text.
+    Explain(explain::Explain),
     /// Long work at the server.
     #[command(subcommand)]
     Job(job::Verb),
@@ -79,6 +81,7 @@ impl Command {
             Self::Alias(_) => "alias",
             Self::Deployment(_) => "deployment",
             Self::Predict(_) => "predict",
+            Self::Explain(_) => "explain",
             Self::Job(_) => "job",
             Self::Ping => "ping",
             Self::Doctor => "doctor",

@@ -275,6 +275,38 @@ impl ToJson for types::BatchPredictResponse {
     }
 }
 
+impl ToJson for types::ExplainResponse {
+    fn to_json(&self) -> Value {
+        let empty = types::Prediction::default();
+        let predicted = self.prediction.as_ref().unwrap_or(&empty);
+        let mut value = prediction(predicted, &self.classes, &self.model, self.model_version);
+        let contributions: Vec<_> = self
+            .contributions
+            .iter()
+            .map(|c| {
+                json!({
+                    "feature": c.feature, "kind": word(c.kind().as_str_name(), "FEATURE_KIND_"), "value": number(c.value),
+                })
+            })
+            .collect();
+        let tokens: Vec<_> = self
+            .tokens
+            .iter()
+            .map(|t| {
+                json!({
+                    "start_byte": t.start_byte, "end_byte": t.end_byte, "text": t.text, "value": number(t.value),
+                })
+            })
+            .collect();
+        value["explanation"] = json!({
+            "class": self.class, "method": word(self.method().as_str_name(), "EXPLANATION_METHOD_"),
+            "bias": number(self.bias), "score": number(self.score), "contributions": contributions,
+            "rest": number(self.rest), "tokens": tokens,
+        });
+        value
+    }
+}
+
 impl ToJson for types::StreamPredictError {
     fn to_json(&self) -> Value {
         json!({ "error": { "code": self.code, "reason": self.reason, "message": self.message } })

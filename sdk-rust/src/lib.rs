@@ -22,7 +22,7 @@ pub use experiments::{DownloadRange, Experiments, NewArtifact, NewRun, RunChange
 pub use jobs::{Jobs, is_final};
 pub use models::{AliasMove, Models};
 pub use page::Items;
-pub use predictions::{Answer, Predictions, instance};
+pub use predictions::{Answer, Explain, Predictions, instance};
 pub use request::{Change, NewNamed};
 
 /// Shorthand for results of this crate.

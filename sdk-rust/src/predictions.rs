@@ -3,8 +3,8 @@
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tenor_proto::v1::{
-    BatchPredictRequest, BatchPredictResponse, Instance, PredictOptions, PredictRequest, PredictResponse,
-    StreamPredictError, StreamPredictRequest, stream_predict_response,
+    BatchPredictRequest, BatchPredictResponse, ContractMode, ExplainRequest, ExplainResponse, Instance, PredictOptions,
+    PredictRequest, PredictResponse, StreamPredictError, StreamPredictRequest, stream_predict_response,
 };
 
 use crate::client::unary;
@@ -26,6 +26,39 @@ pub enum Answer {
 /// An input of a text alone.
 pub fn instance(text: impl Into<String>) -> Instance {
     Instance { text: text.into(), ..Instance::default() }
+}
+
+/// What to explain. Unless told otherwise: the class that is answered, its 10 strongest features, the deployment's contract mode.
+#[derive(Debug, Clone)]
+pub struct Explain(ExplainRequest);
+
+impl Explain {
+    /// A text alone.
+    pub fn new(deployment: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::of(deployment, instance(text))
+    }
+    /// A text with its numeric features.
+    pub fn of(deployment: impl Into<String>, instance: Instance) -> Self {
+        let (deployment, instance) = (deployment.into(), Some(instance));
+        Self(ExplainRequest { deployment, instance, ..ExplainRequest::default() })
+    }
+    /// Explains this class, whatever is answered.
+    #[must_use]
+    pub fn class(mut self, label: impl Into<String>) -> Self {
+        self.0.class = label.into();
+        self
+    }
+    /// Lists so many contributions, 1 to 100; the others are added up in `rest`.
+    #[must_use]
+    pub fn top_k(mut self, count: i32) -> Self {
+        self.0.top_k = count;
+        self
+    }
+    #[must_use]
+    pub fn contract_mode(mut self, mode: ContractMode) -> Self {
+        self.0.contract_mode = mode.into();
+        self
+    }
 }
 
 impl Predictions {
@@ -55,6 +88,11 @@ impl Predictions {
     ) -> Result<BatchPredictResponse> {
         let message = BatchPredictRequest { deployment: deployment.into(), instances, options: Some(options) };
         unary!(self.client, prediction_api.batch_predict, Safe, message)
+    }
+    /// Why a text gets its answer: the features of the model, and the words of the text. It costs the server up to some hundreds
+    /// of predictions.
+    pub async fn explain(&self, explain: Explain) -> Result<ExplainResponse> {
+        unary!(self.client, prediction_api.explain, Safe, explain.0)
     }
     /// One answer for each instance, in order, while they come. Ends with the instances, or with the first error of the call.
     pub async fn stream(

@@ -4,6 +4,7 @@ mod support;
 
 mod cli;
 mod contract;
+mod explain;
 mod graphql;
 mod kinds;
 mod lifecycle;

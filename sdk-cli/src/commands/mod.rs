@@ -4,6 +4,7 @@ pub(crate) mod dataset;
 pub(crate) mod deployment;
 pub(crate) mod doctor;
 pub(crate) mod experiment;
+pub(crate) mod explain;
 pub(crate) mod job;
 pub(crate) mod model;
 pub(crate) mod named;
@@ -30,6 +31,7 @@ pub(crate) async fn dispatch(command: Command, context: &mut Context<'_>) -> Res
         Command::Alias(verb) => model::run_alias(verb, context).await,
         Command::Deployment(verb) => deployment::run(verb, context).await,
         Command::Predict(predict) => predict::run(predict, context).await,
+        Command::Explain(explain) => explain::run(explain, context).await,
         Command::Job(verb) => job::run(verb, context).await,
         Command::Ping => doctor::ping(context).await,
         Command::Doctor => doctor::doctor(context).await,

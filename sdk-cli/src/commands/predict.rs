@@ -240,15 +240,8 @@ fn show(context: &mut Context<'_>, instance: &Instance, one: &Prediction, value:
     let (bold, plain) = if colour { (BOLD, PLAIN) } else { ("", "") };
     let model = format!("{} version {}", value["model"].as_str().unwrap_or_default(), value["model_version"]);
     writeln!(context.out, "  {bold}{}{plain}  {probability:.4}  by {}", clip(&one.label, 60), clip(&model, 100))?;
-    // Features that nobody but the caller knows are often left out: one line for all of them.
-    let (missing, others): (Vec<_>, Vec<_>) =
-        one.warnings.iter().partition(|warning| warning.rule == "missing_feature");
-    if !missing.is_empty() {
-        let names: Vec<String> = missing.iter().map(|warning| clip(&warning.field, 60)).collect();
-        writeln!(context.out, "  warning: not sent, so their medians in training were used: {}", names.join(", "))?;
-    }
-    for warning in others {
-        writeln!(context.out, "  warning: {} {}", clip(&warning.field, 60), clip(&warning.description, 200))?;
+    for warning in warnings(one) {
+        writeln!(context.out, "  warning: {warning}")?;
     }
     if let Some(explanation) = &one.explanation {
         writeln!(
@@ -263,6 +256,20 @@ fn show(context: &mut Context<'_>, instance: &Instance, one: &Prediction, value:
         }
     }
     Ok(())
+}
+
+/// One line a warning. Features that nobody but the caller knows are often left out: one line for all of them.
+pub(super) fn warnings(one: &Prediction) -> Vec<String> {
+    let (missing, others): (Vec<_>, Vec<_>) =
+        one.warnings.iter().partition(|warning| warning.rule == "missing_feature");
+    let mut lines = Vec::new();
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.iter().map(|warning| clip(&warning.field, 60)).collect();
+        lines.push(format!("not sent, so their medians in training were used: {}", names.join(", ")));
+    }
+    let described = |field: &str, description: &str| format!("{} {}", clip(field, 60), clip(description, 200));
+    lines.extend(others.into_iter().map(|warning| described(&warning.field, &warning.description)));
+    lines
 }
 
 /// The words of `text` that are features, green when they speak for the label and red when against it.

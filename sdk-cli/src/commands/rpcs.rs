@@ -57,6 +57,7 @@ pub const RPC_COMMANDS: &[(&str, &str)] = &[
     ("PredictionService/Predict", "predict NAME TEXT"),
     ("PredictionService/BatchPredict", "predict NAME TEXT TEXT --batch"),
     ("PredictionService/StreamPredict", "predict NAME --file - --stream"),
+    ("PredictionService/Explain", "explain NAME TEXT"),
     ("JobService/GetJob", "job describe 1"),
     ("JobService/ListJobs", "job list"),
     ("JobService/CancelJob", "job cancel 1"),

@@ -50,6 +50,7 @@ fn the_demo_commands_parse() {
         "deployment create reviews --model reviews --alias champion",
         "predict reviews --explain 8 one two",
         "predict reviews --numeric helpful_ratio=0.5 --mode strict --file -",
+        "explain reviews text --class positive --top-k 5 --numeric helpful_ratio=0.5 --mode warn",
         "completions bash",
         "ping --output json --timeout 5",
     ] {

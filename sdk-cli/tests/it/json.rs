@@ -67,3 +67,36 @@ fn a_prediction_names_its_classes() {
     assert_eq!((value["model"].as_str(), value["model_version"].as_i64()), (Some("reviews"), Some(3)));
     assert_eq!(value["explanation"], json!(null));
 }
+
+#[test]
+fn an_explanation_is_a_prediction_with_its_reasons() {
+    let response = types::ExplainResponse {
+        prediction: Some(types::Prediction {
+            label: "negative".into(),
+            probabilities: vec![0.75, 0.25],
+            ..Default::default()
+        }),
+        classes: vec!["negative".into(), "positive".into()],
+        model: "reviews".into(),
+        model_version: 3,
+        class: "positive".into(),
+        method: types::ExplanationMethod::IntegratedGradients.into(),
+        bias: 0.5,
+        score: -1.0,
+        contributions: vec![types::FeatureContribution {
+            feature: "dull".into(),
+            kind: types::FeatureKind::Term.into(),
+            value: -1.5,
+        }],
+        rest: 0.0,
+        tokens: vec![types::TokenContribution { start_byte: 1, end_byte: 5, text: "Dull".into(), value: f64::NAN }],
+    };
+    let value = response.to_json();
+    assert_eq!((value["label"].as_str(), value["model_version"].as_i64()), (Some("negative"), Some(3)));
+    let expected = json!({
+        "class": "positive", "method": "integrated_gradients", "bias": 0.5, "score": -1.0, "rest": 0.0,
+        "contributions": [{ "feature": "dull", "kind": "term", "value": -1.5 }],
+        "tokens": [{ "start_byte": 1, "end_byte": 5, "text": "Dull", "value": "NaN" }],
+    });
+    assert_eq!(value["explanation"], expected);
+}

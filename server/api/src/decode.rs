@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use prost_types::Timestamp as PbTimestamp;
 use serde_json::Value;
-use tenor_domain::predict::{Instance, PredictOptions};
+use tenor_domain::predict::{ExplainOptions, Instance, PredictOptions};
 use tenor_domain::{
     AliasName, Caller, ContractMode, DeploymentTarget, Error, JobState, Metric, PageRequest, ParamValue, State, Tags,
     Timestamp,
@@ -76,6 +76,20 @@ pub(crate) fn predict_options(options: Option<pb::PredictOptions>) -> Result<Pre
     let explain_top_k = usize::try_from(options.explain_top_k)
         .map_err(|_| Error::invalid("options.explain_top_k", "must be 0 to 100"))?;
     Ok(PredictOptions { explain_top_k, contract_mode: contract_mode("options.contract_mode", options.contract_mode)? })
+}
+
+/// Contributions of an explanation that does not say how many.
+const EXPLAIN_TOP_K: usize = 10;
+
+/// Takes the class out of the request.
+pub(crate) fn explain_options(request: &mut pb::ExplainRequest) -> Result<ExplainOptions, Error> {
+    let top_k = match usize::try_from(request.top_k) {
+        Ok(0) => EXPLAIN_TOP_K,
+        Ok(top_k) => top_k,
+        Err(_) => return Err(Error::invalid("top_k", format!("must be 0 to 100, got {}", request.top_k))),
+    };
+    let class = Some(std::mem::take(&mut request.class)).filter(|class| !class.is_empty());
+    Ok(ExplainOptions { class, top_k, contract_mode: contract_mode("contract_mode", request.contract_mode)? })
 }
 
 /// `None` for UNSPECIFIED.

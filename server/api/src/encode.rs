@@ -2,7 +2,7 @@
 
 use prost_types::Timestamp as PbTimestamp;
 use serde_json::Value;
-use tenor_domain::predict::{Loaded, Row};
+use tenor_domain::predict::{Attribution, Explained, FeatureKind, Loaded, Row};
 use tenor_domain::{
     AliasEvent, Artifact, ContractMode, Dataset, DatasetVersion, Deployment, DeploymentTarget, Experiment,
     ImportOutcome, Job, JobEvent, JobEventLevel, JobState, Metric, ModelVersion, ParamValue, RegisteredModel, Run,
@@ -327,5 +327,54 @@ pub(crate) fn prediction(row: Row, classes: &[String]) -> pb::Prediction {
                 .map(|(feature, value)| pb::Contribution { feature, value })
                 .collect(),
         }),
+    }
+}
+
+/// `text` is the raw text, which the ranges of the tokens cut.
+pub(crate) fn explained(explained: Explained, text: &str) -> pb::ExplainResponse {
+    let Explained { model, version, classes, row, class, attribution, bias, score, contributions, rest, tokens } =
+        explained;
+    let byte = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
+    pb::ExplainResponse {
+        prediction: Some(prediction(row, &classes)),
+        class: classes.get(class).cloned().unwrap_or_default(),
+        classes: classes.to_vec(),
+        model: model.as_ref().to_owned(),
+        model_version: version,
+        method: method(attribution).into(),
+        bias,
+        score,
+        contributions: contributions
+            .into_iter()
+            .map(|c| pb::FeatureContribution { feature: c.feature, kind: feature_kind(c.kind).into(), value: c.value })
+            .collect(),
+        rest,
+        tokens: tokens
+            .into_iter()
+            .map(|token| pb::TokenContribution {
+                start_byte: byte(token.start),
+                end_byte: byte(token.end),
+                text: text.get(token.start..token.end).unwrap_or_default().to_owned(),
+                value: token.value,
+            })
+            .collect(),
+    }
+}
+
+fn method(attribution: Attribution) -> pb::ExplanationMethod {
+    match attribution {
+        Attribution::Linear => pb::ExplanationMethod::Linear,
+        Attribution::TreePaths => pb::ExplanationMethod::TreePaths,
+        Attribution::IntegratedGradients => pb::ExplanationMethod::IntegratedGradients,
+    }
+}
+
+fn feature_kind(kind: FeatureKind) -> pb::FeatureKind {
+    match kind {
+        FeatureKind::Term => pb::FeatureKind::Term,
+        FeatureKind::Characters => pb::FeatureKind::Characters,
+        FeatureKind::Hash => pb::FeatureKind::Hash,
+        FeatureKind::Component => pb::FeatureKind::Component,
+        FeatureKind::Numeric => pb::FeatureKind::Numeric,
     }
 }

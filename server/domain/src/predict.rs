@@ -60,6 +60,81 @@ pub struct Explanation {
     pub contributions: Vec<(String, f64)>,
 }
 
+/// What to explain.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ExplainOptions {
+    /// The class to explain; `None` means the most probable one.
+    pub class: Option<String>,
+    /// Contributions to return, largest first.
+    pub top_k: usize,
+    /// `None` means the deployment's mode.
+    pub contract_mode: Option<ContractMode>,
+}
+
+/// An answer taken apart in two ways: by the features of the model, and by the words of the text.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    pub model: Arc<str>,
+    pub version: i64,
+    pub classes: Arc<[String]>,
+    /// The answer, as a prediction gives it; its `explanation` is `None`.
+    pub row: Row,
+    /// Index of the explained class.
+    pub class: usize,
+    pub attribution: Attribution,
+    /// `score = bias + sum of contributions + rest`.
+    pub bias: f64,
+    pub score: f64,
+    /// Largest magnitude first.
+    pub contributions: Vec<Contribution>,
+    pub rest: f64,
+    /// In the order of the text.
+    pub tokens: Vec<TokenShare>,
+}
+
+/// What one feature adds to a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contribution {
+    pub feature: String,
+    pub kind: FeatureKind,
+    pub value: f64,
+}
+
+/// A piece of the raw text, in bytes, and how much the log-odds of a class fall when it is left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenShare {
+    pub start: usize,
+    pub end: usize,
+    pub value: f64,
+}
+
+/// What a feature of a model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeatureKind {
+    /// A word or several in a row.
+    Term,
+    /// A numeric feature of the contract.
+    Numeric,
+    /// Characters within a word.
+    Characters,
+    /// All terms of one hash.
+    Hash,
+    /// A component of the truncated SVD.
+    Component,
+}
+
+/// How a model takes its score apart. Each way gives contributions that add up to the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attribution {
+    /// Weight times value: exact, for the score is this sum.
+    Linear,
+    /// Along the path through each tree, the change of the value at each split goes to the feature of the split.
+    TreePaths,
+    /// Gradients integrated on the way from the mean row to this one.
+    IntegratedGradients,
+}
+
 /// What a server has loaded for a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
@@ -87,6 +162,15 @@ pub struct Limits {
 /// (unknown deployment, too many instances), the inner ones about single instances.
 pub trait Predictor: Send + Sync {
     fn predict(&self, deployment: &str, instances: &[Instance<'_>], options: &PredictOptions) -> Result<Answer, Error>;
+    /// Explains one answer. This takes up to some hundreds of predictions, so it belongs on a thread that may block; it ends
+    /// with an error of kind `Cancelled` soon after `stop` says so.
+    fn explain(
+        &self,
+        deployment: &str,
+        instance: &Instance<'_>,
+        options: &ExplainOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Explained, Error>;
     fn loaded(&self, deployment: &str) -> Option<Loaded>;
     fn limits(&self) -> Limits;
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use tenor_domain::Error;
+pub use tenor_domain::predict::FeatureKind;
 
 use crate::Stop;
 use crate::arrays::{Array, Arrays, broken};
@@ -78,22 +79,6 @@ pub struct Rows<'a> {
     pub texts: &'a [String],
     pub numeric: &'a [f64],
     pub width: usize,
-}
-
-/// What a column means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FeatureKind {
-    /// A word or several in a row.
-    Term,
-    /// A numeric feature of the contract.
-    Numeric,
-    /// Characters within a word.
-    Characters,
-    /// All terms of one hash.
-    Hash,
-    /// A component of the truncated SVD.
-    Component,
 }
 
 /// The rows of a matrix, as the models of the vectorizer's kind take them.

@@ -5,12 +5,14 @@ mod lexicon;
 mod marks;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::borrow::Cow;
 
 pub use entities::unescape_entities;
 pub use lexicon::{lexicon_digest, sentiment};
 pub(crate) use marks::is_mark;
+pub use words::words;
 
 /// How raw text becomes the text that is tokenized. Stored in the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]

@@ -18,6 +18,7 @@ pub mod leakage;
 pub mod metrics;
 mod model;
 pub mod noise;
+pub mod occlusion;
 pub mod onnx;
 pub mod params;
 pub mod plot;

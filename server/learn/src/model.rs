@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::Stop;
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::{self, FeatureKind};
@@ -39,6 +40,8 @@ pub trait Model: Send + Sync {
     fn predict(&self, prepared: &Prepared, scratch: &mut Scratch, probabilities: &mut [f64]);
     /// Why `class` got its score; `top_k` limits the list, not the sum.
     fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, scratch: &mut Scratch) -> Explanation;
+    /// How [`explain`](Self::explain) takes a score apart.
+    fn attribution(&self) -> Attribution;
     /// The features that speak most strongly for or against `class`, strongest first.
     fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution>;
     /// Up to `count` terms of the vocabulary to try the model with, those that speak for `class` where the kind can tell.

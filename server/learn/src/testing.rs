@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::FeatureKind;
@@ -51,6 +52,9 @@ impl Model for Toy {
         let (length, votes) = (self.weight * prepared.cleaned.len() as f64, -prepared.numeric[0]);
         let both = vec![contribution("length", length), contribution("votes", votes)];
         Explanation::new(class, 0.0, length + votes, both, top_k)
+    }
+    fn attribution(&self) -> Attribution {
+        Attribution::Linear
     }
     fn top_features(&self, _: usize, top_k: usize) -> Vec<Contribution> {
         let terms = ["great", "<b>&\"'", "slow\u{7}"].into_iter().zip([self.weight, -1.5, 0.01]);
@@ -178,6 +182,9 @@ impl Model for LengthModel {
     }
     fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, scratch: &mut Scratch) -> Explanation {
         self.toy.explain(prepared, class, top_k, scratch)
+    }
+    fn attribution(&self) -> Attribution {
+        Attribution::Linear
     }
     fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution> {
         self.toy.top_features(class, top_k)

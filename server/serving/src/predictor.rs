@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenor_domain::predict::{
-    Answer, Explanation, Instance, Limits, LoadFailure, Loaded, PredictOptions, Predictor, Row, Warning,
+    Answer, Contribution, ExplainOptions, Explained, Explanation, Instance, Limits, LoadFailure, Loaded,
+    PredictOptions, Predictor, Row, Warning,
 };
 use tenor_domain::{ContractMode, Error, ErrorKind, FieldViolation, PredictionId};
+use tenor_features::Stop;
 use tenor_features::contract::{Input, NumericValue, Prepared, Violation};
+use tenor_learn::occlusion::{MAX_TOKENS, occlusion};
 use tenor_learn::{Scratch, label_of};
 
 use crate::cache::{Absent, Cache, Entry, Serving};
@@ -93,6 +96,31 @@ impl ModelPredictor {
         })
     }
 
+    /// What the cache has for a deployment, whether or not it serves.
+    fn entry(&self, deployment: &str) -> Result<Arc<Entry>, Error> {
+        self.cache.find(deployment).map_err(|absent| match absent {
+            Absent::NotListed => self.reject("not_loaded", loading(deployment)),
+            Absent::Unknown => self.reject("unknown_deployment", unknown(deployment)),
+        })
+    }
+
+    /// What answers for a deployment.
+    fn serving<'a>(&self, deployment: &str, entry: &'a Entry) -> Result<&'a Serving, Error> {
+        entry.serving.as_deref().ok_or_else(|| self.reject("not_loaded", not_loaded(deployment, entry)))
+    }
+
+    /// The index of the class called `label`.
+    fn class(&self, serving: &Serving, label: &str) -> Result<usize, Error> {
+        const LISTED: usize = 20;
+        serving.classes.iter().position(|class| class == label).ok_or_else(|| {
+            let known: Vec<String> =
+                serving.classes.iter().take(LISTED).map(|class| format!("`{}`", shown(class))).collect();
+            let more = if serving.classes.len() > LISTED { ", ..." } else { "" };
+            let text = format!("`{}` is no class of this model; it has {}{more}", shown(label), known.join(", "));
+            self.reject("unknown_class", Error::invalid("class", text))
+        })
+    }
+
     fn refused(&self, violations: Vec<Violation>) -> Error {
         let first = violations.first().map_or_else(String::new, |v| format!("`{}` {}", v.field, v.description));
         let mut error = Error::new(
@@ -127,14 +155,8 @@ impl Predictor for ModelPredictor {
                 Error::invalid("options.explain_top_k", format!("must be 0 to {MAX_EXPLAIN}")),
             ));
         }
-        let entry = match self.cache.find(deployment) {
-            Ok(entry) => entry,
-            Err(Absent::NotListed) => return Err(self.reject("not_loaded", loading(deployment))),
-            Err(Absent::Unknown) => return Err(self.reject("unknown_deployment", unknown(deployment))),
-        };
-        let Some(serving) = entry.serving.as_deref() else {
-            return Err(self.reject("not_loaded", not_loaded(deployment, &entry)));
-        };
+        let entry = self.entry(deployment)?;
+        let serving = self.serving(deployment, &entry)?;
         let mode = options.contract_mode.unwrap_or(entry.mode);
         let started = Instant::now();
         let rows: Vec<Result<Row, Error>> = BUFFERS.with_borrow_mut(|buffers| {
@@ -147,6 +169,48 @@ impl Predictor for ModelPredictor {
             version: serving.version,
             classes: Arc::clone(&serving.classes),
             rows,
+        })
+    }
+
+    /// Counts among the rejections and the violations, but not among the answers: nobody acts on this label.
+    fn explain(
+        &self,
+        deployment: &str,
+        instance: &Instance<'_>,
+        options: &ExplainOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Explained, Error> {
+        if options.top_k > MAX_EXPLAIN {
+            let error = Error::invalid("top_k", format!("must be 0 to {MAX_EXPLAIN}, got {}", options.top_k));
+            return Err(self.reject("explain_too_large", error));
+        }
+        let entry = self.entry(deployment)?;
+        let serving = self.serving(deployment, &entry)?;
+        let asked = options.class.as_deref().map(|label| self.class(serving, label)).transpose()?;
+        let mode = options.contract_mode.unwrap_or(entry.mode);
+        // Its own buffers: these threads come and go.
+        let mut buffers = Buffers::default();
+        let row = self.row(serving, mode, instance, 0, &mut buffers)?;
+        let class = asked.unwrap_or(row.label);
+        let Buffers { prepared, scratch } = &mut buffers;
+        let found = serving.model.explain(prepared, class, options.top_k, scratch);
+        let stop = Stop::when(stop);
+        let tokens = occlusion(serving.model.as_ref(), instance.text, prepared, class, MAX_TOKENS, stop)?;
+        let contributions = found.contributions.into_iter();
+        Ok(Explained {
+            model: Arc::clone(&serving.model_name),
+            version: serving.version,
+            classes: Arc::clone(&serving.classes),
+            row,
+            class,
+            attribution: serving.model.attribution(),
+            bias: found.bias,
+            score: found.logit,
+            contributions: contributions
+                .map(|c| Contribution { feature: c.feature, kind: c.kind, value: c.value })
+                .collect(),
+            rest: found.rest,
+            tokens,
         })
     }
 

@@ -87,7 +87,7 @@ pub fn router(services: Services) -> Router {
     let experiments = experiment::Experiments { platform: Arc::clone(&platform), clock, shutdown: shutdown.clone() };
     let models = model::Models { platform: Arc::clone(&platform) };
     let deployments = deployment::Deployments { platform: Arc::clone(&platform), predictor: Arc::clone(&predictor) };
-    let predictions = prediction::Predictions { predictor, shutdown: shutdown.clone() };
+    let predictions = prediction::Predictions::new(predictor, shutdown.clone());
     let jobs = job::Jobs { platform, shutdown };
     let mut routes = Router::new();
     routes = add(routes, service!(DatasetServiceServer<_>, datasets));

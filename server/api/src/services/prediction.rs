@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _, stream};
-use tenor_domain::predict::{Answer, Instance, PredictOptions, Predictor};
+use tenor_domain::predict::{Answer, ExplainOptions, Explained, Instance, PredictOptions, Predictor};
 use tenor_domain::{Error, ErrorKind};
 use tenor_proto::v1 as pb;
 use tenor_proto::v1::prediction_service_server::PredictionService;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,6 +24,38 @@ const INLINE_BYTES: usize = 256 << 10;
 pub(crate) struct Predictions {
     pub(crate) predictor: Arc<dyn Predictor>,
     pub(crate) shutdown: CancellationToken,
+    /// Explanations that may be computed at a time.
+    explanations: Arc<Semaphore>,
+}
+
+impl Predictions {
+    /// Half of the cores may explain; the others go on predicting.
+    pub(crate) fn new(predictor: Arc<dyn Predictor>, shutdown: CancellationToken) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { predictor, shutdown, explanations: Arc::new(Semaphore::new((cores / 2).max(1))) }
+    }
+
+    /// Explains on a thread of its own, when it is this request's turn. A client that leaves ends the work.
+    async fn explained(
+        &self,
+        deployment: String,
+        instance: pb::Instance,
+        options: ExplainOptions,
+    ) -> Result<Explained, Error> {
+        let turn = Arc::clone(&self.explanations).acquire_owned().await;
+        let turn = turn.map_err(|_| Error::internal("the semaphore of explanations was closed"))?;
+        let (gone, predictor) = (CancellationToken::new(), Arc::clone(&self.predictor));
+        let _left = gone.clone().drop_guard();
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            predictor.explain(&deployment, &decode::instance(&instance), &options, &|| gone.is_cancelled())
+        });
+        match work.await {
+            Ok(explained) => explained,
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Err(ended) => Err(Error::internal(format!("an explanation did not run: {ended}"))),
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -70,6 +103,15 @@ impl PredictionService for Predictions {
             }
         });
         Ok(Response::new(answers.boxed()))
+    }
+
+    async fn explain(&self, request: Request<pb::ExplainRequest>) -> Result<Response<pb::ExplainResponse>, Status> {
+        let mut request = request.into_inner();
+        let options = decode::explain_options(&mut request).map_err(status)?;
+        let instance = request.instance.ok_or_else(|| status(Error::invalid("instance", "is required")))?;
+        let text = instance.text.clone();
+        let explained = self.explained(request.deployment, instance, options).await.map_err(status)?;
+        Ok(Response::new(encode::explained(explained, &text)))
     }
 }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tenor_proto::v1::prediction_service_client::PredictionServiceClient;
 use tenor_proto::v1::stream_predict_response::Result as Outcome;
-use tenor_proto::v1::{BatchPredictRequest, Instance, PredictOptions, PredictRequest, StreamPredictRequest};
+use tenor_proto::v1::{
+    BatchPredictRequest, ContractMode, ExplainRequest, ExplanationMethod, FeatureKind, Instance, PredictOptions,
+    PredictRequest, StreamPredictRequest,
+};
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -119,4 +122,72 @@ async fn a_missing_instance_and_an_unknown_mode_are_refused() {
     assert_eq!(field(client.predict(request.clone()).await.unwrap_err()), "options.contract_mode");
     request.options = Some(PredictOptions { explain_top_k: -1, contract_mode: 0 });
     assert_eq!(field(client.predict(request).await.unwrap_err()), "options.explain_top_k");
+}
+
+fn explain(text: &str) -> ExplainRequest {
+    ExplainRequest { deployment: "champion".to_owned(), instance: Some(instance(text)), ..ExplainRequest::default() }
+}
+
+#[tokio::test]
+async fn an_explanation_says_how_it_came_about_and_where_its_tokens_are() {
+    let server = start().await;
+    let mut client = PredictionServiceClient::new(server.channel().await);
+    let answer = client.explain(explain("schön")).await.unwrap().into_inner();
+    let request = PredictRequest {
+        deployment: "champion".to_owned(),
+        instance: Some(instance("schön")),
+        options: Some(PredictOptions { explain_top_k: 0, contract_mode: ContractMode::Warn.into() }),
+    };
+    let predicted = client.predict(request).await.unwrap().into_inner();
+    assert_eq!(answer.prediction, predicted.prediction);
+    assert_eq!(answer.class, answer.prediction.as_ref().unwrap().label);
+    assert_eq!(answer.method(), ExplanationMethod::TreePaths);
+    let [contribution] = answer.contributions.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((contribution.feature.as_str(), contribution.kind()), ("10 of schön", FeatureKind::Characters));
+    assert_eq!(answer.bias + contribution.value + answer.rest, answer.score);
+    let [token] = answer.tokens.as_slice() else { panic!("{answer:?}") };
+    assert_eq!((token.start_byte, token.end_byte, token.text.as_str(), token.value), (0, 6, "schön", -1.5));
+    let request = ExplainRequest { class: "positive".to_owned(), top_k: 3, ..explain("xx") };
+    let other = client.explain(request).await.unwrap().into_inner();
+    assert_eq!((other.class.as_str(), other.prediction.unwrap().label.as_str()), ("positive", "negative"));
+    assert_eq!(other.contributions[0].feature, "3 of xx");
+}
+
+#[tokio::test]
+async fn a_wrong_explanation_is_refused_with_its_field() {
+    let server = start().await;
+    let mut client = PredictionServiceClient::new(server.channel().await);
+    for (request, field) in [
+        (ExplainRequest { instance: None, ..explain("x") }, "instance"),
+        (ExplainRequest { top_k: -1, ..explain("x") }, "top_k"),
+        (ExplainRequest { contract_mode: 99, ..explain("x") }, "contract_mode"),
+        (explain("bad"), "instance.text"),
+    ] {
+        let status = client.explain(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, field);
+    }
+    let status = client.explain(ExplainRequest { deployment: "none".to_owned(), ..explain("x") }).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "DEPLOYMENT_NOT_FOUND"));
+    let status = client.explain(explain("panic")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal);
+    assert!(!status.message().contains("secret"), "{status:?}");
+}
+
+#[tokio::test]
+async fn an_explanation_stops_when_its_client_leaves() {
+    use std::sync::atomic::Ordering;
+    let server = start().await;
+    let mut client = PredictionServiceClient::new(server.channel().await);
+    let until = async |flag: &std::sync::atomic::AtomicBool| {
+        while !flag.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        answer = client.explain(explain("endless")) => panic!("{answer:?}"),
+        () = until(&server.predictor.begun) => {}
+    }
+    tokio::time::timeout(Duration::from_secs(10), until(&server.predictor.go)).await.expect("the work has ended");
+    assert!(client.explain(explain("x")).await.is_ok(), "its turn is free again");
 }

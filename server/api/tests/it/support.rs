@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tenor_api::{HostPolicy, Limits, ListenOptions, Metrics, Operations, Readiness, Services};
-use tenor_domain::predict::{self, Answer, Instance, LoadFailure, Loaded, PredictOptions, Predictor, Row};
+use tenor_domain::predict::{
+    self, Answer, Attribution, Contribution, ExplainOptions, Explained, FeatureKind, Instance, LoadFailure, Loaded,
+    PredictOptions, Predictor, Row, TokenShare,
+};
 use tenor_domain::{Digest, Error, ErrorKind, SystemClock};
 use tenor_platform::Platform;
 use tenor_queue::{Queue, QueueOptions};
@@ -63,6 +66,46 @@ impl Predictor for Fake {
         });
         let classes = ["negative".to_owned(), "positive".to_owned()];
         Ok(Answer { model: "sentiment".into(), version: 3, classes: classes.into(), rows: rows.collect() })
+    }
+    /// One contribution and one token, which is the whole text. `endless` goes on until it is stopped.
+    fn explain(
+        &self,
+        deployment: &str,
+        instance: &Instance<'_>,
+        options: &ExplainOptions,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Explained, Error> {
+        let predict = PredictOptions { explain_top_k: 0, contract_mode: options.contract_mode };
+        let Answer { model, version, classes, mut rows } =
+            self.predict(deployment, std::slice::from_ref(instance), &predict)?;
+        let row = rows.remove(0)?;
+        if instance.text == "endless" {
+            self.begun.store(true, Ordering::Relaxed);
+            let until = Instant::now() + LONG;
+            while !stop() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            self.go.store(stop(), Ordering::Relaxed);
+            return Err(Error::new(ErrorKind::Cancelled, "CANCELLED", "cancelled on request"));
+        }
+        let class = match options.class.as_deref() {
+            None => row.label,
+            Some(label) => classes.iter().position(|class| class == label).unwrap_or_default(),
+        };
+        let feature = format!("{} of {}", options.top_k, instance.text);
+        Ok(Explained {
+            model,
+            version,
+            classes,
+            row,
+            class,
+            attribution: Attribution::TreePaths,
+            bias: 0.5,
+            score: 2.0,
+            contributions: vec![Contribution { feature, kind: FeatureKind::Characters, value: 1.25 }],
+            rest: 0.25,
+            tokens: vec![TokenShare { start: 0, end: instance.text.len(), value: -1.5 }],
+        })
     }
     fn loaded(&self, deployment: &str) -> Option<Loaded> {
         match deployment {

@@ -36,8 +36,8 @@ pub fn unescape_entities(raw: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The character of the entity at the start of `bytes`, and how many bytes it takes.
-fn entity(bytes: &[u8]) -> Option<(char, usize)> {
+/// The character of the entity at the start of `bytes`, which is `&`, and how many bytes it takes.
+pub(super) fn entity(bytes: &[u8]) -> Option<(char, usize)> {
     // The longest name has 8 letters, the longest useful number 7 digits; leading zeros get a little room.
     let end = bytes.iter().take(14).position(|&b| b == b';')?;
     let body = std::str::from_utf8(bytes.get(1..end)?).ok()?;

@@ -116,3 +116,39 @@ proptest! {
         prop_assert_eq!(features[1] as usize, raw.split_whitespace().count());
     }
 }
+
+/// The words as they stand in `raw`.
+fn found(profile: CleaningProfile, raw: &str) -> Vec<&str> {
+    words(profile, raw).into_iter().map(|range| &raw[range]).collect()
+}
+
+#[test]
+fn words_are_found_in_the_raw_text() {
+    for (raw, wanted) in [
+        ("  Great   BOOK!! ", &["Great", "BOOK"][..]),
+        ("Don&#8217;t 'quote' o''clock", &["Don&#8217;t", "quote", "o''clock"]),
+        ("caf&eacute; &amp; bar", &["caf&eacute;", "bar"]),
+        ("<a href=\"http://x\">link</a><br/>text <3 x", &["link", "text", "3", "x"]),
+        ("see http://a.b/c?d=1 now", &["see", "now"]),
+        ("unclosed <b tag", &["unclosed", "b", "tag"]),
+        ("&lt;b&gt;bold", &["bold"]),
+        ("Été e\u{301}te\u{301} 日本語 🦀", &["Été", "e\u{301}te\u{301}", "日本語"]),
+        ("!!!", &[]),
+        ("", &[]),
+    ] {
+        assert_eq!(found(CleaningProfile::Unicode, raw), wanted, "{raw}");
+    }
+    assert_eq!(found(CleaningProfile::Ascii, "Don't caf&eacute; 5 stars!"), ["Don't", "caf", "stars"]);
+}
+
+proptest! {
+    #[test]
+    fn the_words_of_the_raw_text_are_those_of_the_cleaned_one(
+        raw in "\\PC*|(http|&#[0-9]{1,5};|&amp;|&lt;|<b>|[<>a-zA-Z'’é\u{301} ;&]){0,30}",
+    ) {
+        for profile in [CleaningProfile::Unicode, CleaningProfile::Ascii] {
+            let each: Vec<String> = found(profile, &raw).into_iter().map(|word| clean(profile, word)).collect();
+            prop_assert_eq!(each.join(" "), clean(profile, &raw));
+        }
+    }
+}

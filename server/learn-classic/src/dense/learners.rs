@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::Arrays;
 use tenor_learn::params::Params;
 use tenor_learn::{FitContext, ModelSize, onnx};
@@ -14,6 +15,7 @@ use crate::trees::ensemble::{Ensemble, NodeView};
 
 impl Learner for Forest {
     const KIND: &'static str = "random_forest";
+    const ATTRIBUTION: Attribution = Attribution::TreePaths;
     type Options = ForestParams;
 
     fn defaults() -> Value {
@@ -55,6 +57,7 @@ impl Learner for Forest {
 
 impl Learner for Boosting {
     const KIND: &'static str = "hist_gb";
+    const ATTRIBUTION: Attribution = Attribution::TreePaths;
     type Options = BoostingParams;
 
     fn defaults() -> Value {
@@ -95,6 +98,7 @@ impl Learner for Boosting {
 
 impl Learner for Mlp {
     const KIND: &'static str = "mlp";
+    const ATTRIBUTION: Attribution = Attribution::IntegratedGradients;
     type Options = MlpParams;
 
     fn defaults() -> Value {

@@ -6,6 +6,7 @@ mod trainer;
 
 use serde_json::{Map, Value};
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
 use tenor_learn::params::Params;
@@ -29,6 +30,7 @@ pub(crate) struct Training<'a> {
 pub(crate) trait Learner: Send + Sync + Sized + 'static {
     /// The name of the kind.
     const KIND: &'static str;
+    const ATTRIBUTION: Attribution;
     /// Its own parameters, without those of the features.
     type Options: Send + Sync;
 

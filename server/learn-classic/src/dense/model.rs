@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Arrays, broken};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::{FeatureKind, Vectorizer};
@@ -63,6 +64,10 @@ impl<L: Learner> Model for DenseModel<L> {
         let contributions = (0..).zip(values).filter(|(_, value)| *value != 0.0);
         let contributions = contributions.map(|(column, value)| self.contribution(column, value)).collect();
         Explanation::new(class, bias, score, contributions, top_k)
+    }
+
+    fn attribution(&self) -> Attribution {
+        L::ATTRIBUTION
     }
 
     /// How much each column matters for all classes alike: never below 0.

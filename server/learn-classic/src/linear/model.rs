@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays, broken};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::Vectorizer;
@@ -168,6 +169,10 @@ impl Model for LinearModel {
         }
         let logit = contributions.iter().fold(bias, |logit, contribution| logit + contribution.value);
         Explanation::new(class, bias, logit, contributions, top_k)
+    }
+
+    fn attribution(&self) -> Attribution {
+        Attribution::Linear
     }
 
     /// The weights: what one unit of the TF-IDF value, or one standard deviation times its block's weight, adds to the score.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::contract::{FeatureContract, Prepared};
 
 use super::Calibrator;
@@ -49,6 +50,9 @@ impl Model for Calibrated {
     /// Of the score before calibration: that is the one which is a sum of contributions.
     fn explain(&self, prepared: &Prepared, class: usize, top_k: usize, scratch: &mut Scratch) -> Explanation {
         self.inner.explain(prepared, class, top_k, scratch)
+    }
+    fn attribution(&self) -> Attribution {
+        self.inner.attribution()
     }
     fn top_features(&self, class: usize, top_k: usize) -> Vec<Contribution> {
         self.inner.top_features(class, top_k)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::text::lexicon_digest;
@@ -45,6 +46,9 @@ impl Model for Toy {
     }
     fn explain(&self, _: &Prepared, class: usize, top_k: usize, _: &mut Scratch) -> Explanation {
         Explanation::new(class, 0.0, 0.0, Vec::new(), top_k)
+    }
+    fn attribution(&self) -> Attribution {
+        Attribution::Linear
     }
     fn top_features(&self, _: usize, _: usize) -> Vec<Contribution> {
         Vec::new()
