@@ -9,7 +9,6 @@ use super::deployment::Mode;
 use super::predict::warnings;
 use crate::context::{Context, map, number_pair};
 use crate::error::Result;
-use crate::json::ToJson as _;
 use crate::output::{clip, table};
 
 #[derive(Debug, Args)]
