@@ -60,9 +60,11 @@ async fn within_the_grace_jobs_end_as_they_would_and_nothing_new_begins() {
         let second = queue.enqueue(probe("second")).await.unwrap().id;
         gate.notify_one();
         let report = running.stop().await;
-        assert_eq!((report.released, report.ended), (0, 1));
+        // A claim that was on its way when the signal came may have taken the second job, which is then given back untouched.
+        assert!(report.ended == 1 && report.released <= 1, "{report:?}");
         assert_eq!(queue.get(first).await.unwrap().result, Some(json!(false)));
-        assert_eq!(queue.get(second).await.unwrap().state, JobState::Ready);
+        let second = queue.get(second).await.unwrap();
+        assert_eq!((second.state, second.attempt, second.result), (JobState::Ready, 0, None));
     })
     .await;
 }
