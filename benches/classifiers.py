@@ -79,9 +79,9 @@ def write_rows(name, pairs, limit):
 def sets(python, quick):
     """(name, file of rows, terms) of every data set that is there; and what is not."""
     missing = []
-    generated = WORK / "classifiers" / "generated.jsonl.src"
     rows = 3_000 if quick else 50_000
-    if not generated.exists() or quick:
+    generated = WORK / "classifiers" / f"generated_{rows}.jsonl.src"
+    if not generated.exists():
         generated.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([python, PEERS / "gen_reviews.py", "--rows", str(rows), "--seed", "5", "--out", generated], check=True,
                        stdout=subprocess.DEVNULL)
