@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use tenor_domain::{Digest, Error, RunId};
+use tenor_domain::{Clock as _, Digest, Error, RunId, SystemClock};
 use tenor_features::arrays::Arrays;
 use tenor_learn::{Checkpoints, FeatureBlocks, state};
 use tracing::{info, warn};
@@ -59,7 +59,7 @@ impl Kept {
             }
         }
         for (path, _, written) in self.files("checkpoint") {
-            if written.elapsed().is_ok_and(|age| age > MAX_AGE) {
+            if now().duration_since(written).is_ok_and(|age| age > MAX_AGE) {
                 remove(&path);
             }
         }
@@ -72,7 +72,7 @@ impl FeatureBlocks for Kept {
         let Some(block) = read(&path) else { return Ok(None) };
         // The time of the last use is what blocks are removed by.
         if let Ok(file) = std::fs::File::open(&path) {
-            let _ = file.set_modified(SystemTime::now());
+            let _ = file.set_modified(now());
         }
         Ok(Some(block))
     }
@@ -144,6 +144,11 @@ fn write(path: &Path, bytes: &[u8]) {
     }
 }
 
+/// As files have it.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(SystemClock.now().0).unwrap_or(0))
+}
+
 fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path) {
         warn!(file = %path.display(), error = %error, "a kept file was not removed");
@@ -170,7 +175,7 @@ mod tests {
         for (age, key) in [(30, &keys[0]), (20, &keys[1])] {
             kept.put(key, &block(1_000)).unwrap();
             let file = std::fs::File::open(kept.block(key)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            file.set_modified(now() - Duration::from_secs(age)).unwrap();
         }
         // Used again, so that the second is the older one now.
         assert_eq!(kept.get(&keys[0]).unwrap(), Some(block(1_000)));
