@@ -25,7 +25,7 @@ install_postgres() {
   # postgresql-common must not create and start a cluster of its own.
   "${as_root[@]}" mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
-  "${as_root[@]}" apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends postgresql >&2
+  "${as_root[@]}" apt-get -o Acquire::Retries=3 update -qq >&2 && DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends postgresql >&2
 }
 
 if [ -n "${TENOR_TEST_PG_URL:-}" ]; then exec "$@"; fi
