@@ -5,8 +5,7 @@ use tenor_data::{GenerateOptions, GeneratedFormat, generate};
 use tenor_domain::ContractMode;
 use tenor_features::contract::{FeatureContract, FeatureSource, Input, NumericFeature, Prepared};
 use tenor_features::text::{CleaningProfile, TEXT_FEATURES, clean, lexicon_digest, text_features};
-use tenor_learn::{Examples, FitContext, Model, Registry, Scratch, Trainer as _, TrainingData};
-use tenor_learn_classic::LogisticRegression;
+use tenor_learn::{Examples, FitContext, Model, Registry, Scratch, TrainingData};
 
 /// A model with the buffers that a serving thread keeps.
 pub struct HotPath {
@@ -64,8 +63,9 @@ pub fn fitted(rows: u64) -> anyhow::Result<(HotPath, Vec<String>)> {
     }
     let texts = examples.texts.clone();
     let data = TrainingData { contract, train: examples, validation: None };
-    let params = LogisticRegression.check_params(&serde_json::json!({ "max_features": 20_000 }))?;
-    let model = LogisticRegression.fit(&data, &params, &FitContext::quiet(1))?;
+    let registry = Registry::new(tenor_learn_classic::trainers());
+    let model =
+        registry.get("logreg")?.fit(&data, &serde_json::json!({ "max_features": 20_000 }), &FitContext::quiet(1))?;
     Ok((HotPath::new(model), texts))
 }
 

@@ -11,10 +11,23 @@ use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
 use tenor_learn::params::Params;
 use tenor_learn::{Blocks, FitContext, TrainingData, onnx};
 
-/// The parameters of the features with their defaults, for kinds whose rows are sparse unless `svd_components` says otherwise.
-/// `numeric_weight` is measured: docs/adr/0001-defaults-of-logistic-regression.md.
-pub(crate) fn sparse_defaults() -> Map<String, Value> {
-    object(json!({
+/// What rows a kind learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Sparse rows of terms alone.
+    Terms,
+    /// Sparse rows of terms and numbers.
+    TermsAndNumbers,
+    /// Sparse rows of terms and numbers or, with `svd_components`, dense ones of components and numbers.
+    Either,
+    /// Dense rows of components and numbers.
+    Dense,
+}
+
+/// The parameters of the features with their defaults. `numeric_weight` over sparse rows is measured:
+/// docs/adr/0001-defaults-of-logistic-regression.md.
+pub(crate) fn defaults(takes: Takes) -> Map<String, Value> {
+    let mut defaults = object(json!({
         "analyzer": "word",
         "ngram_min": 1,
         "ngram_max": 2,
@@ -26,18 +39,17 @@ pub(crate) fn sparse_defaults() -> Map<String, Value> {
         "stemming": null,
         "stop_words": null,
         "hash_bits": null,
-        "svd_components": null,
         "text_weight": 1.0,
-        "numeric_weight": 0.05,
-        "use_numeric": true,
-    }))
-}
-
-/// [`sparse_defaults`] for kinds whose rows are always dense.
-pub(crate) fn dense_defaults() -> Map<String, Value> {
-    let mut defaults = sparse_defaults();
-    defaults.insert("svd_components".into(), json!(100));
-    defaults.insert("numeric_weight".into(), json!(1.0));
+    }));
+    if takes != Takes::Terms {
+        let weight = if takes == Takes::Dense { 1.0 } else { 0.05 };
+        defaults.extend(object(json!({ "numeric_weight": weight, "use_numeric": true })));
+    }
+    match takes {
+        Takes::Terms | Takes::TermsAndNumbers => None,
+        Takes::Either => defaults.insert("svd_components".into(), Value::Null),
+        Takes::Dense => defaults.insert("svd_components".into(), json!(100)),
+    };
     defaults
 }
 
@@ -49,30 +61,12 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Reads the parameters of [`sparse_defaults`].
-pub(crate) fn read(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
-    let svd = svd(params)?;
-    let read = VectorizerParams { svd, ..read_sparse(params)? };
-    read.check().map_err(|error| of_params(&error))?;
-    Ok(read)
-}
-
-/// [`read`] without components.
-pub(crate) fn read_sparse(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
-    let read = VectorizerParams {
-        numeric_weight: params.f64("numeric_weight", 1e-3..=1e3)?,
-        use_numeric: params.bool("use_numeric")?,
-        ..read_terms(params)?
-    };
-    Ok(read)
-}
-
-/// [`read`] without components and numbers.
-pub(crate) fn read_terms(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
+/// Reads the parameters of [`defaults`].
+pub(crate) fn read(params: &mut Params<'_>, takes: Takes) -> Result<VectorizerParams, Error> {
     let unit = unit(params)?;
     let longest = if unit == Unit::Word { TfidfParams::MAX_NGRAM } else { TfidfParams::MAX_CHAR_NGRAM };
     let ngram_min = params.u32("ngram_min", 1..=longest)?;
-    let read = VectorizerParams {
+    let mut read = VectorizerParams {
         tfidf: TfidfParams {
             ngram_min,
             ngram_max: params.u32("ngram_max", ngram_min..=longest)?,
@@ -88,17 +82,19 @@ pub(crate) fn read_terms(params: &mut Params<'_>) -> Result<VectorizerParams, Er
         use_numeric: false,
         ..VectorizerParams::default()
     };
+    if takes != Takes::Terms {
+        read.numeric_weight = params.f64("numeric_weight", 1e-3..=1e3)?;
+        read.use_numeric = params.bool("use_numeric")?;
+    }
+    let components = 1..=SvdParams::MAX_COMPONENTS;
+    let components = match takes {
+        Takes::Terms | Takes::TermsAndNumbers => None,
+        Takes::Either => params.optional_u32("svd_components", components)?,
+        Takes::Dense => Some(params.u32("svd_components", components)?),
+    };
+    read.svd = components.map(|components| SvdParams { components, ..SvdParams::default() });
     read.check().map_err(|error| of_params(&error))?;
     Ok(read)
-}
-
-/// [`read`] for kinds that need dense rows.
-pub(crate) fn read_dense(params: &mut Params<'_>) -> Result<VectorizerParams, Error> {
-    let read = read(params)?;
-    match read.svd {
-        Some(_) => Ok(read),
-        None => Err(params.wrong("svd_components", "a whole number from 1 to 512: this kind needs dense rows")),
-    }
 }
 
 /// The error about a field of the features as one about a parameter.
@@ -163,18 +159,12 @@ fn char_ngrams(params: &mut Params<'_>) -> Result<Option<(u32, u32)>, Error> {
     Ok(range)
 }
 
-fn svd(params: &mut Params<'_>) -> Result<Option<SvdParams>, Error> {
-    let components = params.optional_u32("svd_components", 1..=SvdParams::MAX_COMPONENTS)?;
-    Ok(components.map(|components| SvdParams { components, ..SvdParams::default() }))
-}
-
 /// Fits the features on the training rows, or takes them from an earlier training over the same rows, and tells how many there are.
 pub(crate) fn vectorize(
     data: &TrainingData,
     params: &VectorizerParams,
     context: &FitContext<'_>,
 ) -> Result<(Vectorizer, Matrix), Error> {
-    context.progress(0.0, "reading texts");
     let (vectorizer, matrix) = match context.blocks {
         None => Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?,
         Some(blocks) => {
@@ -193,7 +183,6 @@ pub(crate) fn vectorize(
         }
     };
     context.metric("train/features", vectorizer.width() as f64, 0);
-    context.progress(0.3, "fitting the model");
     Ok((vectorizer, matrix))
 }
 

@@ -1,16 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-pub mod boosting;
+mod boosting;
 mod dense;
 mod features;
-pub mod forest;
+mod forest;
 mod linear;
-pub mod mlp;
+mod mlp;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-pub mod trees;
+mod trainer;
+mod trees;
 mod weights;
 
 use std::sync::Arc;
@@ -18,20 +19,24 @@ use std::sync::Arc;
 use tenor_learn::Trainer;
 
 use boosting::Boosting;
-use dense::DenseTrainer;
+use dense::Dense;
 use forest::Forest;
+use linear::{ComplementNb, LogisticRegression, NbSvm};
 use mlp::Mlp;
-
-pub use linear::{ComplementNb, LogisticRegression, NbSvm};
+use trainer::{Kind, KindTrainer};
 
 /// One trainer of every kind in this crate.
 pub fn trainers() -> Vec<Arc<dyn Trainer>> {
     vec![
-        Arc::new(LogisticRegression),
-        Arc::new(NbSvm),
-        Arc::new(ComplementNb),
-        Arc::new(DenseTrainer::<Forest>::default()),
-        Arc::new(DenseTrainer::<Boosting>::default()),
-        Arc::new(DenseTrainer::<Mlp>::default()),
+        trainer_of::<LogisticRegression>(),
+        trainer_of::<NbSvm>(),
+        trainer_of::<ComplementNb>(),
+        trainer_of::<Dense<Forest>>(),
+        trainer_of::<Dense<Boosting>>(),
+        trainer_of::<Dense<Mlp>>(),
     ]
+}
+
+fn trainer_of<K: Kind>() -> Arc<dyn Trainer> {
+    Arc::new(KindTrainer::<K>::new())
 }

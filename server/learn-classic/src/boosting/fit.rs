@@ -4,68 +4,67 @@ use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
 use tenor_features::dense::DenseMatrix;
+use tenor_features::random::Random;
 use tenor_learn::FitContext;
 
 use super::checkpoint::{self, Progress};
 use super::grow::{Ground, Scratch};
 use super::histogram::blocks;
 use super::loss::Target;
-use super::stopping::{hold_out, should_stop};
+use super::stopping::should_stop;
 use super::{Boosting, BoostingParams};
+use crate::dense::{Training, hold_out};
 use crate::trees::binner::bin_columns;
 use crate::trees::ensemble::Ensemble;
-use crate::trees::rows::{check_labels, used_rows};
+use crate::trees::rows::used_rows;
 
-impl Boosting {
-    /// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
-    /// missing value. With early stopping the loss on `valid` decides, or on rows held out when there is none; all trees are kept, as
-    /// scikit-learn does.
-    ///
-    /// Works on the threads of the current pool; keeps its trees in the context's checkpoints and goes on from them.
-    pub fn fit(
-        matrix: &DenseMatrix,
-        labels: &[u32],
-        classes: usize,
-        weights: &[f32],
-        valid: Option<(&DenseMatrix, &[u32])>,
-        params: &BoostingParams,
-        context: &FitContext<'_>,
-    ) -> Result<Self, Error> {
-        let mut rows = used_rows(matrix, labels, classes, weights)?;
-        if let Some((valid, labels)) = valid {
-            check_labels(valid, labels, classes, "validation labels")?;
-        }
-        let target = |rows: &[u32]| Target {
-            labels: rows.iter().map(|row| labels[*row as usize]).collect(),
-            weights: rows.iter().map(|row| weights[*row as usize]).collect(),
-            classes,
-        };
-        let stops = params.early_stopping.wanted(rows.len());
-        let mut watched = valid.filter(|(_, labels)| !labels.is_empty()).map(|(matrix, labels)| {
-            let target = Target { labels: labels.to_vec(), weights: vec![1.0; labels.len()], classes };
-            Watched { matrix, rows: (0..labels.len() as u32).collect(), target, scores: Vec::new() }
-        });
-        if watched.is_none() && stops && rows.len() > 1 {
-            let used = target(&rows);
-            let (fitted, held) = hold_out(&used.labels, classes, params.validation_fraction, context.seed);
-            let of = |chosen: Vec<u32>| -> Vec<u32> { chosen.iter().map(|index| rows[*index as usize]).collect() };
-            let (fitted, held) = (of(fitted), of(held));
+/// The stream of the generator that holds rows out.
+const HOLD_OUT: u64 = u64::MAX - 1;
+
+/// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
+/// missing value. With early stopping the loss on the validation rows decides, or on rows held out when there is none; all trees are kept, as
+/// scikit-learn does.
+///
+/// Works on the threads of the current pool; keeps its trees in the context's checkpoints and goes on from them.
+pub(super) fn fit(
+    training: Training<'_>,
+    params: &BoostingParams,
+    context: &FitContext<'_>,
+) -> Result<Boosting, Error> {
+    let mut rows = used_rows(&training)?;
+    let Training { matrix, labels, classes, weights, validation: valid } = training;
+    let target = |rows: &[u32]| Target {
+        labels: rows.iter().map(|row| labels[*row as usize]).collect(),
+        weights: rows.iter().map(|row| weights[*row as usize]).collect(),
+        classes,
+    };
+    let stops = params.early_stopping.wanted(rows.len());
+    let mut watched = valid.filter(|(_, labels)| !labels.is_empty()).map(|(matrix, labels)| {
+        let target = Target { labels: labels.to_vec(), weights: vec![1.0; labels.len()], classes };
+        Watched { matrix, rows: (0..labels.len() as u32).collect(), target, scores: Vec::new() }
+    });
+    if watched.is_none() && stops {
+        let random = Random::new(context.seed, HOLD_OUT);
+        let (fitted, held) = hold_out(&target(&rows).labels, params.validation_fraction, random);
+        let of = |chosen: Vec<u32>| -> Vec<u32> { chosen.iter().map(|index| rows[*index as usize]).collect() };
+        let (fitted, held) = (of(fitted), of(held));
+        if !held.is_empty() {
             watched = Some(Watched { matrix, target: target(&held), rows: held, scores: Vec::new() });
-            rows = fitted;
         }
-        context.progress(0.0, "binning columns");
-        let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
-        let blocks = blocks(&columns, rows.len());
-        let ground = Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
-        let target = target(&rows);
-        let patience = stops.then_some(params.n_iter_no_change as usize);
-        let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;
-        context.progress(1.0, "fitted");
-        let mut importances = progress.gains;
-        let sum: f64 = importances.iter().sum();
-        importances.iter_mut().filter(|_| sum > 0.0).for_each(|gain| *gain /= sum);
-        Ok(Self { classes, baseline: target.baseline(), trees: progress.trees, importances })
+        rows = fitted;
     }
+    context.progress(0.0, "binning columns");
+    let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
+    let blocks = blocks(&columns, rows.len());
+    let ground = Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
+    let target = target(&rows);
+    let patience = stops.then_some(params.n_iter_no_change as usize);
+    let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;
+    context.progress(1.0, "fitted");
+    let mut importances = progress.gains;
+    let sum: f64 = importances.iter().sum();
+    importances.iter_mut().filter(|_| sum > 0.0).for_each(|gain| *gain /= sum);
+    Ok(Boosting { classes, baseline: target.baseline(), trees: progress.trees, importances })
 }
 
 /// Rows whose loss is watched.

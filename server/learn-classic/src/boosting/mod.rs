@@ -15,17 +15,22 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays, broken};
-use tenor_learn::ModelSize;
+use tenor_learn::params::Params;
+use tenor_learn::{FitContext, ModelSize, onnx};
 
+use crate::dense::importance::read_importances;
+use crate::dense::{Learner, Training};
 use crate::trees::ensemble::Ensemble;
 use crate::trees::file;
-pub use options::{BoostingParams, EarlyStopping, defaults};
+use options::BoostingParams;
 
 /// A fitted model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Boosting {
+pub(crate) struct Boosting {
     classes: usize,
     /// One a score.
     baseline: Vec<f64>,
@@ -38,23 +43,34 @@ pub struct Boosting {
 const PREFIX: &str = "boosting";
 
 impl Boosting {
-    /// The trees; tree `i` adds to score `i % baseline().len()`.
-    pub fn trees(&self) -> &Ensemble {
-        &self.trees
+    #[inline]
+    fn leaf_value(&self, root: u32, row: &[f32]) -> f64 {
+        f64::from(self.trees.values[self.trees.leaf(root as usize, row)])
+    }
+}
+
+impl Learner for Boosting {
+    const KIND: &'static str = "hist_gb";
+    const ATTRIBUTION: Attribution = Attribution::TreePaths;
+    type Options = BoostingParams;
+
+    fn defaults() -> Value {
+        options::defaults()
     }
 
-    /// The scores before any tree: one for two classes (that of the second), else one a class.
-    pub fn baseline(&self) -> &[f64] {
-        &self.baseline
+    fn read(params: &mut Params<'_>) -> Result<BoostingParams, Error> {
+        BoostingParams::read(params)
     }
 
-    /// How many iterations it was fitted for.
-    pub fn iterations(&self) -> usize {
-        self.trees.len() / self.baseline.len()
+    fn wants_validation(_: &BoostingParams) -> bool {
+        true
     }
 
-    /// Writes the probability of each class of a `row` as wide as the matrix was.
-    pub fn predict_into(&self, row: &[f32], probabilities: &mut [f64]) {
+    fn fit(training: Training<'_>, options: &BoostingParams, context: &FitContext<'_>) -> Result<Self, Error> {
+        fit::fit(training, options, context)
+    }
+
+    fn predict_into(&self, row: &[f32], _: &mut Vec<f32>, probabilities: &mut [f64]) {
         if let ([baseline], [first, _]) = (self.baseline.as_slice(), &mut *probabilities) {
             let roots = self.trees.roots.iter();
             *first = roots.fold(*baseline, |score, root| score + self.leaf_value(*root, row));
@@ -69,14 +85,9 @@ impl Boosting {
         loss::to_probabilities(probabilities);
     }
 
-    #[inline]
-    fn leaf_value(&self, root: u32, row: &[f32]) -> f64 {
-        f64::from(self.trees.values[self.trees.leaf(root as usize, row)])
-    }
-
     /// Writes what each column adds to the score of `class` along the paths of `row`; returns the score without them and with them. For two
     /// classes the score is the log-odds of `class`.
-    pub fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
+    fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
         contributions.fill(0.0);
         let (output, scale) = match (self.classes, class) {
             (2, 0) => (0, -1.0),
@@ -91,25 +102,28 @@ impl Boosting {
     }
 
     /// Share of each column in the gain of all splits; zeros without a split.
-    pub fn importances(&self) -> Vec<f64> {
+    fn importances(&self) -> Vec<f64> {
         self.importances.clone()
     }
 
-    pub fn size(&self) -> ModelSize {
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error> {
+        onnx::trees(width, &self.trees.onnx_nodes(), onnx::Combine::Sum { base: &self.baseline }, options).map(Some)
+    }
+
+    fn size(&self) -> ModelSize {
         let mut size = self.trees.size();
         size.parameters += self.baseline.len() as u64;
         size.nonzero += self.baseline.iter().filter(|score| **score != 0.0).count() as u64;
         size
     }
 
-    pub fn save(&self, arrays: &mut Arrays) {
+    fn save(&self, arrays: &mut Arrays) {
         file::save(&self.trees, PREFIX, arrays);
         arrays.insert("boosting.baseline", Array::F64(self.baseline.clone()));
         arrays.insert("boosting.importances", Array::F64(self.importances.clone()));
     }
 
-    /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.
-    pub fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
+    fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
         let baseline = arrays.f64s("boosting.baseline")?.to_vec();
         let outputs = if classes == 2 { 1 } else { classes.max(1) };
         if baseline.len() != outputs || !baseline.iter().all(|score| score.abs() <= 1e6) {
@@ -119,7 +133,7 @@ impl Boosting {
         if !trees.len().is_multiple_of(outputs) {
             return Err(broken("boosting.roots", "must name as many trees for each class"));
         }
-        let importances = file::importances(arrays, "boosting.importances", width)?;
+        let importances = read_importances(arrays, "boosting.importances", width)?;
         Ok(Self { classes, baseline, trees, importances })
     }
 }

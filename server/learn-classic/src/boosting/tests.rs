@@ -10,7 +10,8 @@ use tenor_features::dense::DenseMatrix;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
 
-use super::stopping::{hold_out, should_stop};
+use super::options::defaults;
+use super::stopping::should_stop;
 use super::*;
 use crate::trees::testing::{accuracy, all, broken_copies, generated, golden, interrupted, matrix_of, numbers};
 
@@ -20,11 +21,16 @@ fn params(given: Value) -> BoostingParams {
 
 fn fit(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> Boosting {
     let weights = vec![1.0; labels.len()];
-    Boosting::fit(matrix, labels, classes, &weights, None, &params(given), &FitContext::quiet(1)).unwrap()
+    Boosting::fit(
+        Training { matrix, labels, classes, weights: &weights, validation: None },
+        &params(given),
+        &FitContext::quiet(1),
+    )
+    .unwrap()
 }
 
 fn probabilities(model: &Boosting, matrix: &DenseMatrix) -> Vec<f64> {
-    all(matrix, model.classes, |row, p| model.predict_into(row, p))
+    all(matrix, model.classes, |row, p| model.predict_into(row, &mut Vec::new(), p))
 }
 
 #[test]
@@ -36,7 +42,12 @@ fn predictions_are_those_of_scikit_learn() {
         let mut given = case["params"].clone();
         given["early_stopping"] = json!(false);
         let context = FitContext::quiet(1);
-        let model = Boosting::fit(&matrix, &labels, classes, &weights, None, &params(given), &context).unwrap();
+        let model = Boosting::fit(
+            Training { matrix: &matrix, labels: &labels, classes, weights: &weights, validation: None },
+            &params(given),
+            &context,
+        )
+        .unwrap();
         let got = probabilities(&model, &matrix_of(&case["rows"]));
         let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
         let largest = got.iter().zip(&wanted).fold(0.0f64, |largest, (got, wanted)| largest.max((got - wanted).abs()));
@@ -54,7 +65,15 @@ fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
         let fit = |threads, seed| {
             let context = FitContext { threads, ..FitContext::quiet(seed) };
             let params = params(given.clone());
-            context.in_pool(|| Boosting::fit(&matrix, &labels, classes, &weights, None, &params, &context)).unwrap()
+            context
+                .in_pool(|| {
+                    Boosting::fit(
+                        Training { matrix: &matrix, labels: &labels, classes, weights: &weights, validation: None },
+                        &params,
+                        &context,
+                    )
+                })
+                .unwrap()
         };
         let model = fit(1, 7);
         assert_eq!(model, fit(3, 7));
@@ -71,8 +90,19 @@ fn an_interrupted_fit_ends_in_the_same_model() {
     let weights = vec![1.0; labels.len()];
     let params = params(json!({ "max_iter": 12, "early_stopping": true, "max_split_features": 0.5 }));
     for valid in [None, Some((&valid, valid_labels.as_slice()))] {
-        let whole = Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, &FitContext::quiet(5)).unwrap();
-        let fit = |context: &FitContext<'_>| Boosting::fit(&matrix, &labels, 3, &weights, valid, &params, context);
+        let whole = Boosting::fit(
+            Training { matrix: &matrix, labels: &labels, classes: 3, weights: &weights, validation: valid },
+            &params,
+            &FitContext::quiet(5),
+        )
+        .unwrap();
+        let fit = |context: &FitContext<'_>| {
+            Boosting::fit(
+                Training { matrix: &matrix, labels: &labels, classes: 3, weights: &weights, validation: valid },
+                &params,
+                context,
+            )
+        };
         let (resumed, interruptions) = interrupted(5, 5, fit);
         assert!(interruptions > 1);
         assert_eq!(whole, resumed);
@@ -87,7 +117,12 @@ fn a_row_of_weight_zero_counts_as_none() {
     let kept_labels: Vec<u32> = kept.iter().map(|row| labels[*row]).collect();
     let weights: Vec<f32> = (0..300).map(|row| if row % 3 > 0 { 1.0 } else { 0.0 }).collect();
     let context = FitContext::quiet(1);
-    let weighted = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap();
+    let weighted = Boosting::fit(
+        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
+        &params(json!({})),
+        &context,
+    )
+    .unwrap();
     assert_eq!(weighted, fit(&DenseMatrix { width: 4, values }, &kept_labels, 2, json!({})));
 }
 
@@ -96,7 +131,7 @@ fn degenerate_data_makes_single_leaves_or_clear_answers() {
     let check = |matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value, wanted: &[f64]| {
         let model = fit(matrix, labels, classes, given);
         let mut p = vec![0.0; classes];
-        model.predict_into(matrix.row(0), &mut p);
+        model.predict_into(matrix.row(0), &mut Vec::new(), &mut p);
         assert!(p.iter().zip(wanted).all(|(p, wanted)| (p - wanted).abs() < 1e-6), "{p:?} {wanted:?}");
         if model.trees.nodes.iter().all(|node| node.is_leaf()) {
             assert!(model.importances().iter().all(|gain| *gain == 0.0));
@@ -123,7 +158,12 @@ fn extreme_weights_keep_the_numbers_finite() {
     for (low, high) in [(1e-30, 1e-30), (1e30, 1e30), (1e-20, 1e20)] {
         let weights: Vec<f32> = (0..300).map(|row| if row % 2 == 0 { low } else { high }).collect();
         let context = FitContext::quiet(1);
-        let model = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap();
+        let model = Boosting::fit(
+            Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
+            &params(json!({})),
+            &context,
+        )
+        .unwrap();
         probabilities(&model, &matrix);
     }
 }
@@ -144,7 +184,7 @@ fn contributions_add_up_to_the_score() {
         let model = fit(&matrix, &labels, classes, json!({ "max_iter": 20 }));
         let (mut contributions, mut p) = (vec![0.0; 6], vec![0.0; classes]);
         for row in 0..50 {
-            model.predict_into(matrix.row(row), &mut p);
+            model.predict_into(matrix.row(row), &mut Vec::new(), &mut p);
             let mut scores = vec![];
             for class in 0..classes {
                 let (bias, total) = model.attribute(matrix.row(row), class, &mut contributions);
@@ -176,30 +216,23 @@ fn a_fit_stops_when_the_validation_loss_no_longer_falls() {
     let params = params(json!({ "early_stopping": true, "max_iter": 500, "n_iter_no_change": 5 }));
     let weights = vec![1.0; labels.len()];
     let valid = Some((&valid, valid_labels.as_slice()));
-    let model = Boosting::fit(&matrix, &labels, 2, &weights, valid, &params, &context).unwrap();
-    assert!(model.iterations() < 400, "{}", model.iterations());
+    let model = Boosting::fit(
+        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: valid },
+        &params,
+        &context,
+    )
+    .unwrap();
+    assert!(model.trees.len() < 400, "{}", model.trees.len());
     let logged = logged.into_inner().unwrap();
     let of = |key: &str| -> Vec<(f64, i64)> {
         logged.iter().filter(|(k, _, _)| k == key).map(|(_, value, step)| (*value, *step)).collect()
     };
     let (train, val) = (of("train/loss"), of("val/loss"));
-    assert_eq!(train.len(), model.iterations() + 1);
+    assert_eq!(train.len(), model.trees.len() + 1);
     assert!(train.windows(2).all(|pair| pair[1].0 < pair[0].0), "the training loss falls");
     let losses: Vec<f64> = val.iter().map(|(loss, _)| *loss).collect();
-    assert_eq!(losses.len(), model.iterations());
+    assert_eq!(losses.len(), model.trees.len());
     assert!(should_stop(&losses, 5, 1e-7) && !should_stop(&losses[..losses.len() - 1], 5, 1e-7));
-}
-
-#[test]
-fn held_out_rows_keep_the_shares_of_classes() {
-    let labels: Vec<u32> = (0..1_000).map(|row| u32::from(row % 10 == 0)).collect();
-    let (fitted, held) = hold_out(&labels, 2, 0.2, 1);
-    let of_class = |rows: &[u32]| rows.iter().filter(|row| labels[**row as usize] == 1).count();
-    assert_eq!((fitted.len(), held.len(), of_class(&held)), (800, 200, 20));
-    assert_eq!((fitted.clone(), held), hold_out(&labels, 2, 0.2, 1));
-    assert_ne!(fitted, hold_out(&labels, 2, 0.2, 2).0);
-    assert_eq!(hold_out(&[0, 1], 2, 0.1, 1).1.len(), 1);
-    assert_eq!(hold_out(&[0, 1], 2, 0.9, 1).0.len(), 1);
 }
 
 #[test]
@@ -239,7 +272,12 @@ fn a_cancelled_fit_ends_soon() {
     let wanted = || checks.fetch_add(1, Ordering::Relaxed) > 300;
     let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
     let started = Instant::now();
-    let error = Boosting::fit(&matrix, &labels, 2, &weights, None, &params(json!({})), &context).unwrap_err();
+    let error = Boosting::fit(
+        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
+        &params(json!({})),
+        &context,
+    )
+    .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Cancelled);
     assert!(started.elapsed() < Duration::from_secs(10));
 }

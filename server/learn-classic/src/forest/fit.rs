@@ -4,62 +4,46 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use tenor_domain::Error;
-use tenor_features::dense::DenseMatrix;
 use tenor_learn::FitContext;
 
 use super::grow::{Ground, Grown, Scratch, normalise};
 use super::sample::Units;
 use super::{Forest, ForestParams, checkpoint, oob};
+use crate::dense::Training;
 use crate::trees::binner::bin_columns;
 use crate::trees::ensemble::Ensemble;
-use crate::trees::rows::{check_labels, used_rows};
-use crate::trees::score::scores;
+use crate::trees::rows::used_rows;
+
+/// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
+/// missing value.
+///
+/// Works on the threads of the current pool; keeps finished trees in the context's checkpoints and goes on from them.
+pub(super) fn fit(training: Training<'_>, params: &ForestParams, context: &FitContext<'_>) -> Result<Forest, Error> {
+    let rows = used_rows(&training)?;
+    let Training { matrix, labels, classes, weights, .. } = training;
+    context.progress(0.0, "binning columns");
+    let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
+    let labels: Vec<u32> = rows.iter().map(|row| labels[*row as usize]).collect();
+    let weights: Vec<f32> = rows.iter().map(|row| weights[*row as usize]).collect();
+    let ground = Ground {
+        columns: &columns,
+        labels: &labels,
+        weights: &weights,
+        classes,
+        params,
+        units: Units::new(&weights),
+        seed: context.seed,
+        stop: context.stop,
+    };
+    let forest = Forest::from_trees(classes, &grow_all(&ground, context)?, matrix.width);
+    if params.oob_score && params.bootstrap {
+        oob::log(&forest, &ground, matrix, &rows, context)?;
+    }
+    context.progress(1.0, "fitted");
+    Ok(forest)
+}
 
 impl Forest {
-    /// Fits on the rows of `matrix`, one of `labels` (below `classes`) and of `weights` each. Rows of weight 0 count as absent; NaN is a
-    /// missing value. `valid` is scored only.
-    ///
-    /// Works on the threads of the current pool; keeps finished trees in the context's checkpoints and goes on from them.
-    pub fn fit(
-        matrix: &DenseMatrix,
-        labels: &[u32],
-        classes: usize,
-        weights: &[f32],
-        valid: Option<(&DenseMatrix, &[u32])>,
-        params: &ForestParams,
-        context: &FitContext<'_>,
-    ) -> Result<Self, Error> {
-        let rows = used_rows(matrix, labels, classes, weights)?;
-        if let Some((valid, labels)) = valid {
-            check_labels(valid, labels, classes, "validation labels")?;
-        }
-        context.progress(0.0, "binning columns");
-        let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
-        let labels: Vec<u32> = rows.iter().map(|row| labels[*row as usize]).collect();
-        let weights: Vec<f32> = rows.iter().map(|row| weights[*row as usize]).collect();
-        let ground = Ground {
-            columns: &columns,
-            labels: &labels,
-            weights: &weights,
-            classes,
-            params,
-            units: Units::new(&weights),
-            seed: context.seed,
-            stop: context.stop,
-        };
-        let forest = Self::from_trees(classes, &grow_all(&ground, context)?, matrix.width);
-        if params.oob_score && params.bootstrap {
-            oob::log(&forest, &ground, matrix, &rows, context)?;
-        }
-        if let Some((valid, labels)) = valid.filter(|(_, labels)| !labels.is_empty()) {
-            let (accuracy, loss) = scores(valid, labels, classes, &|row, p| forest.predict_into(row, p), context.stop)?;
-            context.metric("val/accuracy", accuracy, 0);
-            context.metric("val/log_loss", loss, 0);
-        }
-        context.progress(1.0, "fitted");
-        Ok(forest)
-    }
-
     fn from_trees(classes: usize, grown: &[Grown], width: usize) -> Self {
         let mut trees = Ensemble::new(if classes == 2 { 1 } else { classes });
         let mut importances = vec![0.0; width];

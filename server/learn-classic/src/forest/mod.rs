@@ -14,17 +14,22 @@ mod split;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
 use tenor_domain::Error;
+use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays, broken};
-use tenor_learn::ModelSize;
+use tenor_learn::params::Params;
+use tenor_learn::{FitContext, ModelSize, onnx};
 
+use crate::dense::importance::read_importances;
+use crate::dense::{Learner, Training};
 use crate::trees::ensemble::Ensemble;
 use crate::trees::file;
-pub use options::{Criterion, ForestParams, MaxFeatures, defaults};
+use options::ForestParams;
 
 /// A fitted forest.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Forest {
+pub(crate) struct Forest {
     classes: usize,
     trees: Ensemble,
     importances: Vec<f64>,
@@ -34,13 +39,33 @@ pub struct Forest {
 const PREFIX: &str = "forest";
 
 impl Forest {
-    /// The trees; for two classes a leaf holds the share of the second, else the share of each.
-    pub fn trees(&self) -> &Ensemble {
-        &self.trees
+    fn leaves<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = usize> + 'a {
+        self.trees.roots.iter().map(|root| self.trees.leaf(*root as usize, row))
+    }
+}
+
+impl Learner for Forest {
+    const KIND: &'static str = "random_forest";
+    const ATTRIBUTION: Attribution = Attribution::TreePaths;
+    type Options = ForestParams;
+
+    fn defaults() -> Value {
+        options::defaults()
     }
 
-    /// Writes the probability of each class of a `row` as wide as the matrix was.
-    pub fn predict_into(&self, row: &[f32], probabilities: &mut [f64]) {
+    fn read(params: &mut Params<'_>) -> Result<ForestParams, Error> {
+        ForestParams::read(params)
+    }
+
+    fn wants_validation(_: &ForestParams) -> bool {
+        false
+    }
+
+    fn fit(training: Training<'_>, options: &ForestParams, context: &FitContext<'_>) -> Result<Self, Error> {
+        fit::fit(training, options, context)
+    }
+
+    fn predict_into(&self, row: &[f32], _: &mut Vec<f32>, probabilities: &mut [f64]) {
         match probabilities {
             [first, second] => {
                 let sum: f64 = self.leaves(row).map(|leaf| f64::from(self.trees.values(leaf)[0])).sum();
@@ -60,13 +85,9 @@ impl Forest {
         }
     }
 
-    fn leaves<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = usize> + 'a {
-        self.trees.roots.iter().map(|root| self.trees.leaf(*root as usize, row))
-    }
-
     /// Writes what each column adds to the probability of `class` along the paths of `row`; returns the mean share at the roots, and that
     /// plus all contributions.
-    pub fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
+    fn attribute(&self, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
         contributions.fill(0.0);
         let weight = 1.0 / self.trees.len() as f64;
         // The share of the first of two classes is 1 less the share of the second.
@@ -83,28 +104,32 @@ impl Forest {
     }
 
     /// By how much each column lowers the impurity: the mean over trees whose sums are 1 each, scaled to sum to 1 (zeros without a split).
-    pub fn importances(&self) -> Vec<f64> {
+    fn importances(&self) -> Vec<f64> {
         self.importances.clone()
     }
 
-    pub fn size(&self) -> ModelSize {
+    fn onnx(&self, width: usize, options: &onnx::Options<'_>) -> Result<Option<Vec<u8>>, Error> {
+        let combine = onnx::Combine::Mean { outputs: self.trees.outputs() };
+        onnx::trees(width, &self.trees.onnx_nodes(), combine, options).map(Some)
+    }
+
+    fn size(&self) -> ModelSize {
         self.trees.size()
     }
 
-    pub fn save(&self, arrays: &mut Arrays) {
+    fn save(&self, arrays: &mut Arrays) {
         file::save(&self.trees, PREFIX, arrays);
         arrays.insert("forest.importances", Array::F64(self.importances.clone()));
     }
 
-    /// Reads what [`save`](Self::save) stored, for rows of `width` columns; never trusts it.
-    pub fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
+    fn load(arrays: &Arrays, width: usize, classes: usize) -> Result<Self, Error> {
         let outputs = if classes == 2 { 1 } else { classes.max(1) };
         let trees = file::load(arrays, PREFIX, width, outputs)?;
         if trees.is_empty() {
             return Err(broken("forest.roots", "names no tree"));
         }
         check_shares(&trees, classes)?;
-        let importances = file::importances(arrays, "forest.importances", width)?;
+        let importances = read_importances(arrays, "forest.importances", width)?;
         Ok(Self { classes, trees, importances })
     }
 }

@@ -3,11 +3,10 @@
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::dense::DenseMatrix;
-use tenor_learn::FitContext;
+use tenor_learn::{FitContext, label_of};
 
 use super::Forest;
 use super::grow::Ground;
-use crate::trees::score::Tally;
 
 /// Rows at work at a time: they and one tree stay in the cache.
 const CHUNK: usize = 1024;
@@ -66,4 +65,35 @@ pub(super) fn log(
         context.metric("train/oob_log_loss", tally.log_loss(), 0);
     }
     Ok(())
+}
+
+/// Sums over rows.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    rows: u64,
+    right: u64,
+    loss: f64,
+}
+
+impl Tally {
+    fn add(&mut self, probabilities: &[f64], label: usize) {
+        self.rows += 1;
+        self.right += u64::from(label_of(probabilities) == label);
+        // The floor that scikit-learn's log_loss has.
+        self.loss -= probabilities[label].max(f64::EPSILON).ln();
+    }
+    /// The sum in the order of `parts`, so that it does not depend on the threads.
+    fn sum(parts: &[Self]) -> Self {
+        parts.iter().fold(Self::default(), |sum, part| Self {
+            rows: sum.rows + part.rows,
+            right: sum.right + part.right,
+            loss: sum.loss + part.loss,
+        })
+    }
+    fn accuracy(&self) -> f64 {
+        self.right as f64 / self.rows as f64
+    }
+    fn log_loss(&self) -> f64 {
+        self.loss / self.rows as f64
+    }
 }

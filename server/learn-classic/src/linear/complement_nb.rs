@@ -5,89 +5,53 @@
 //! by the sum of the class's weights when `norm` is set; probabilities are the softmax of the scores. Numeric columns may be
 //! negative and are not used. Fast, hard to beat on short unbalanced texts, badly calibrated: see the calibration of a training.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tenor_domain::Error;
-use tenor_features::pipeline::{Matrix, VectorizerParams};
+use tenor_features::pipeline::Matrix;
 use tenor_features::sparse::CsrMatrix;
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, Model, ModelFile, Trainer, TrainingData};
+use tenor_learn::{Model, ModelFile};
 
 use super::model::{LinearModel, Link};
 use super::{Present, expand};
-use crate::features::{self, object, vectorize};
-use crate::weights::RowWeights;
+use crate::features::Takes;
+use crate::trainer::{Fit, Kind};
 
-/// The trainer of kind `complement_nb`.
-#[derive(Debug, Clone, Copy)]
-pub struct ComplementNb;
+pub(crate) struct ComplementNb;
 
-const KIND: (&str, Link) = ("complement_nb", Link::Softmax);
+const LINK: Link = Link::Softmax;
 
-struct Options {
+pub(crate) struct Options {
     /// Smoothing of the sums.
     alpha: f64,
     norm: bool,
-    weights: RowWeights,
-    vectorizer: VectorizerParams,
 }
 
-fn defaults() -> Value {
-    let mut defaults: Map<String, Value> = object(json!({ "alpha": 1.0, "norm": false }));
-    defaults.extend(RowWeights::defaults());
-    defaults.extend(features::sparse_defaults());
-    for name in ["svd_components", "numeric_weight", "use_numeric"] {
-        defaults.remove(name);
-    }
-    Value::Object(defaults)
-}
+impl Kind for ComplementNb {
+    const NAME: &'static str = "complement_nb";
+    const TAKES: Takes = Takes::Terms;
+    type Options = Options;
 
-impl Options {
-    fn read(given: &Value) -> Result<(Self, Value), Error> {
-        let defaults = defaults();
-        let mut params = Params::new(given, &defaults)?;
-        let options = Self {
-            alpha: params.f64("alpha", 1e-6..=1e6)?,
-            norm: params.bool("norm")?,
-            weights: RowWeights::read(&mut params)?,
-            vectorizer: features::read_terms(&mut params)?,
-        };
-        Ok((options, params.complete()))
-    }
-}
-
-impl Trainer for ComplementNb {
-    fn kind(&self) -> &'static str {
-        KIND.0
+    fn defaults() -> Value {
+        json!({ "alpha": 1.0, "norm": false })
     }
 
-    fn default_params(&self) -> Value {
-        defaults()
+    fn read(params: &mut Params<'_>) -> Result<Options, Error> {
+        Ok(Options { alpha: params.f64("alpha", 1e-6..=1e6)?, norm: params.bool("norm")? })
     }
 
-    fn check_params(&self, params: &Value) -> Result<Value, Error> {
-        Ok(Options::read(params)?.1)
+    fn learn(fit: Fit<'_>, options: &Options) -> Result<Box<dyn Model>, Error> {
+        let Fit { data, params, weights, vectorizer, matrix, .. } = fit;
+        let Matrix::Sparse(matrix) = matrix else { return Err(Error::internal("complement_nb needs sparse rows")) };
+        let present = Present::of(data, &weights);
+        let solution = solve(&matrix, &present, &weights, options);
+        let fitted = expand(&solution, matrix.width, data.contract.classes.len(), &present.classes);
+        let kind = (Self::NAME, LINK);
+        Ok(Box::new(LinearModel::new(kind, data.contract.clone(), params, vectorizer, fitted)?))
     }
 
-    fn fit(&self, data: &TrainingData, params: &Value, context: &FitContext<'_>) -> Result<Box<dyn Model>, Error> {
-        let (options, params) = Options::read(params)?;
-        data.check()?;
-        let weights = options.weights.of(data)?;
-        context.in_pool(|| {
-            let (vectorizer, matrix) = vectorize(data, &options.vectorizer, context)?;
-            let Matrix::Sparse(matrix) = matrix else { return Err(Error::internal("complement_nb needs sparse rows")) };
-            let present = Present::of(data, &weights);
-            let solution = solve(&matrix, &present, &weights, &options);
-            context.progress(1.0, "fitted");
-            let fitted = expand(&solution, matrix.width, data.contract.classes.len(), &present.classes);
-            let model = LinearModel::new(KIND, data.contract.clone(), params, vectorizer, fitted)?;
-            Ok(Box::new(model) as Box<dyn Model>)
-        })
-    }
-
-    fn load(&self, file: &ModelFile) -> Result<Box<dyn Model>, Error> {
-        file.expect_kind(KIND.0)?;
-        let (_, params) = Options::read(&file.header.params)?;
-        Ok(Box::new(LinearModel::load(KIND, file, params)?))
+    fn load(file: &ModelFile, params: Value) -> Result<Box<dyn Model>, Error> {
+        Ok(Box::new(LinearModel::load((Self::NAME, LINK), file, params)?))
     }
 }
 

@@ -6,6 +6,7 @@ use tenor_learn::{Examples, FitContext, Model, Trainer, TrainingData, predict_al
 
 use super::{ComplementNb, LogisticRegression};
 use crate::testing::contract;
+use crate::trainer::KindTrainer;
 
 #[derive(serde::Deserialize)]
 struct Golden {
@@ -56,7 +57,7 @@ fn penalties_and_sample_weights_equal_scikit_learns() {
     for case in golden().penalties {
         let ratio = case.params["l1_ratio"].as_f64().unwrap();
         let (farthest, model) = farthest(
-            &LogisticRegression,
+            &KindTrainer::<LogisticRegression>::new(),
             &case,
             json!({"C": case.params["C"], "penalty": if ratio == 1.0 { "l1" } else { "elastic_net" }, "l1_ratio": ratio, "sample_weight": "x",
                    "use_numeric": false, "max_features": null, "tol": 1e-9, "max_iter": 20_000}),
@@ -74,7 +75,7 @@ fn penalties_and_sample_weights_equal_scikit_learns() {
 fn complement_naive_bayes_equals_scikit_learns() {
     for case in golden().bayes {
         let params = json!({"alpha": case.params["alpha"], "norm": case.params["norm"], "sample_weight": "x", "max_features": null});
-        let (farthest, _) = farthest(&ComplementNb, &case, params);
+        let (farthest, _) = farthest(&KindTrainer::<ComplementNb>::new(), &case, params);
         assert!(farthest < 1e-6, "{:?}: {farthest}", case.params);
     }
 }

@@ -102,11 +102,6 @@ impl<'a> Problem<'a> {
         Self { design, targets, l2: (1.0 - l1_ratio) * penalty, l1: l1_ratio * penalty, stop }
     }
 
-    /// Number of parameters.
-    pub fn len(&self) -> usize {
-        (self.design.width() + 1) * self.targets.columns
-    }
-
     /// How many parameters, the first ones, are penalised: all but the biases.
     pub fn penalised(&self) -> usize {
         self.design.width() * self.targets.columns

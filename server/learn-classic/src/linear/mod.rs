@@ -8,9 +8,8 @@ mod logreg;
 mod loss;
 mod model;
 mod nbsvm;
-mod options;
 mod owlqn;
-mod path;
+mod series;
 mod solve;
 mod sparse;
 #[cfg(test)]
@@ -18,9 +17,9 @@ mod tests;
 
 use tenor_learn::TrainingData;
 
-pub use complement_nb::ComplementNb;
-pub use logreg::LogisticRegression;
-pub use nbsvm::NbSvm;
+pub(crate) use complement_nb::ComplementNb;
+pub(crate) use logreg::LogisticRegression;
+pub(crate) use nbsvm::NbSvm;
 
 /// How far below the lowest bias a class without training rows is put: its probability stays below 1e-15.
 const ABSENT: f64 = 40.0;
@@ -39,9 +38,14 @@ impl Present {
         let mut sums = vec![0.0; classes];
         weights.iter().zip(&data.train.labels).for_each(|(weight, &label)| sums[label as usize] += weight);
         let present: Vec<usize> = (0..classes).filter(|&class| sums[class] > 0.0).collect();
-        let place: Vec<u32> =
-            (0..classes).map(|class| present.iter().position(|&p| p == class).unwrap_or(0) as u32).collect();
-        Self { labels: data.train.labels.iter().map(|&label| place[label as usize]).collect(), classes: present }
+        let mut found = Self { labels: Vec::new(), classes: present };
+        found.labels = data.train.labels.iter().map(|&label| found.place(label).unwrap_or(0)).collect();
+        found
+    }
+
+    /// The place of `label` among the classes that occur.
+    fn place(&self, label: u32) -> Option<u32> {
+        self.classes.iter().position(|&class| class == label as usize).map(|place| place as u32)
     }
 }
 

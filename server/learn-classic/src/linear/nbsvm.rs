@@ -5,29 +5,27 @@
 //! loss gives probabilities), whose weights `w` are drawn towards their mean magnitude: `w' = (1 - beta) * mean|w| + beta * w`.
 //! Numeric columns keep the ratio 1 and their own weight. The model is linear in `x` and served as such.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tenor_domain::Error;
-use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
+use tenor_features::pipeline::{Matrix, Vectorizer};
 use tenor_features::sparse::CsrMatrix;
 use tenor_learn::params::Params;
-use tenor_learn::{FitContext, Model, ModelFile, Trainer, TrainingData};
+use tenor_learn::{FitContext, Model, ModelFile, TrainingData};
 
 use super::loss::{Problem, Targets};
 use super::model::{LinearModel, Link, Weights};
-use super::options::SolverOptions;
-use super::solve::{Start, minimise};
+use super::series::Series;
+use super::solve::SolverOptions;
 use super::sparse::SparseDesign;
 use super::{ABSENT, Present};
-use crate::features::{self, object, vectorize};
-use crate::weights::RowWeights;
+use crate::features::{Takes, object};
+use crate::trainer::{Fit, Kind};
 
-/// The trainer of kind `nbsvm`.
-#[derive(Debug, Clone, Copy)]
-pub struct NbSvm;
+pub(crate) struct NbSvm;
 
-const KIND: (&str, Link) = ("nbsvm", Link::OneVsRest);
+const LINK: Link = Link::OneVsRest;
 
-struct Options {
+pub(crate) struct Options {
     /// Inverse of the L2 penalty.
     c: f64,
     /// Smoothing of the counts.
@@ -35,67 +33,38 @@ struct Options {
     /// 1 keeps the weights as fitted, 0 is naive Bayes.
     beta: f64,
     solver: SolverOptions,
-    weights: RowWeights,
-    vectorizer: VectorizerParams,
 }
 
-fn defaults() -> Value {
-    let mut defaults: Map<String, Value> = object(json!({ "C": 4.0, "alpha": 1.0, "beta": 1.0 }));
-    defaults.extend(SolverOptions::defaults());
-    defaults.extend(RowWeights::defaults());
-    defaults.extend(features::sparse_defaults());
-    defaults.remove("svd_components");
-    Value::Object(defaults)
-}
+impl Kind for NbSvm {
+    const NAME: &'static str = "nbsvm";
+    const TAKES: Takes = Takes::TermsAndNumbers;
+    type Options = Options;
 
-impl Options {
-    fn read(given: &Value) -> Result<(Self, Value), Error> {
-        let defaults = defaults();
-        let mut params = Params::new(given, &defaults)?;
-        let options = Self {
+    fn defaults() -> Value {
+        let mut defaults = object(json!({ "C": 4.0, "alpha": 1.0, "beta": 1.0 }));
+        defaults.extend(SolverOptions::defaults());
+        Value::Object(defaults)
+    }
+
+    fn read(params: &mut Params<'_>) -> Result<Options, Error> {
+        Ok(Options {
             c: params.f64("C", 1e-8..=1e8)?,
             alpha: params.f64("alpha", 1e-6..=1e6)?,
             beta: params.f64("beta", 0.0..=1.0)?,
-            solver: SolverOptions::read(&mut params)?,
-            weights: RowWeights::read(&mut params)?,
-            vectorizer: features::read_sparse(&mut params)?,
-        };
-        Ok((options, params.complete()))
-    }
-}
-
-impl Trainer for NbSvm {
-    fn kind(&self) -> &'static str {
-        KIND.0
-    }
-
-    fn default_params(&self) -> Value {
-        defaults()
-    }
-
-    fn check_params(&self, params: &Value) -> Result<Value, Error> {
-        Ok(Options::read(params)?.1)
-    }
-
-    fn fit(&self, data: &TrainingData, params: &Value, context: &FitContext<'_>) -> Result<Box<dyn Model>, Error> {
-        let (options, params) = Options::read(params)?;
-        data.check()?;
-        let weights = options.weights.of(data)?;
-        context.in_pool(|| {
-            let (vectorizer, matrix) = vectorize(data, &options.vectorizer, context)?;
-            let Matrix::Sparse(matrix) = matrix else { return Err(Error::internal("nbsvm needs sparse rows")) };
-            let present = Present::of(data, &weights);
-            let fitted = fit_classes(&vectorizer, &matrix, &weights, &present, data, &options, context)?;
-            context.progress(1.0, "fitted");
-            let model = LinearModel::new(KIND, data.contract.clone(), params, vectorizer, fitted)?;
-            Ok(Box::new(model) as Box<dyn Model>)
+            solver: SolverOptions::read(params)?,
         })
     }
 
-    fn load(&self, file: &ModelFile) -> Result<Box<dyn Model>, Error> {
-        file.expect_kind(KIND.0)?;
-        let (_, params) = Options::read(&file.header.params)?;
-        Ok(Box::new(LinearModel::load(KIND, file, params)?))
+    fn learn(fit: Fit<'_>, options: &Options) -> Result<Box<dyn Model>, Error> {
+        let Fit { data, params, weights, vectorizer, matrix, context } = fit;
+        let Matrix::Sparse(matrix) = matrix else { return Err(Error::internal("nbsvm needs sparse rows")) };
+        let fitted = fit_classes(&vectorizer, &matrix, &weights, data, options, &context)?;
+        let kind = (Self::NAME, LINK);
+        Ok(Box::new(LinearModel::new(kind, data.contract.clone(), params, vectorizer, fitted)?))
+    }
+
+    fn load(file: &ModelFile, params: Value) -> Result<Box<dyn Model>, Error> {
+        Ok(Box::new(LinearModel::load((Self::NAME, LINK), file, params)?))
     }
 }
 
@@ -104,7 +73,6 @@ fn fit_classes(
     vectorizer: &Vectorizer,
     matrix: &CsrMatrix,
     weights: &[f64],
-    present: &Present,
     data: &TrainingData,
     options: &Options,
     context: &FitContext<'_>,
@@ -113,24 +81,30 @@ fn fit_classes(
     let columns = if classes == 2 { 1 } else { classes };
     let sum: f64 = weights.iter().sum();
     let mut fitted = Weights { features: vec![0.0; matrix.width * columns], biases: vec![f64::NEG_INFINITY; columns] };
-    let wanted: Vec<usize> = if classes == 2 { vec![1] } else { present.classes.clone() };
-    for class in wanted {
-        let labels: Vec<u32> = data.train.labels.iter().map(|&label| u32::from(label as usize == class)).collect();
-        let ratios = log_count_ratios(matrix, vectorizer.terms(), &labels, weights, options.alpha);
-        let scaled = scale_columns(matrix, &ratios);
-        let (design, targets) = (SparseDesign::new(&scaled), Targets::new(&labels, weights, sum, 2));
-        let problem = Problem::new(&design, &targets, options.c, 0.0, sum, context.stop);
-        let start = Start::at(vec![0.0; problem.len()]);
-        let solution = minimise(&problem, start, options.solver, context, &|_| Ok(()))?;
+    let wanted: Vec<usize> = if classes == 2 { vec![1] } else { Present::of(data, weights).classes };
+    // The labels and the ratios of each class against the rest.
+    let parts: Vec<(Vec<u32>, Vec<f64>)> = wanted
+        .iter()
+        .map(|&class| {
+            let labels: Vec<u32> = data.train.labels.iter().map(|&label| u32::from(label as usize == class)).collect();
+            let ratios = log_count_ratios(matrix, vectorizer.terms(), &labels, weights, options.alpha);
+            (labels, ratios)
+        })
+        .collect();
+    let mut series = Series::begin(context, options.solver, parts.len(), matrix.width + 1)?;
+    while let Some(at) = series.next() {
+        let (labels, ratios) = &parts[at];
+        let scaled = scale_columns(matrix, ratios);
+        let (design, targets) = (SparseDesign::new(&scaled), Targets::new(labels, weights, sum, 2));
+        series.solve(&Problem::new(&design, &targets, options.c, 0.0, sum, context.stop), false)?;
+    }
+    for ((solution, class), (_, ratios)) in series.finish().iter().zip(wanted).zip(&parts) {
         let (of_features, bias) = solution.split_at(matrix.width);
         let mean = of_features.iter().map(|weight| weight.abs()).sum::<f64>() / matrix.width.max(1) as f64;
         let column = if classes == 2 { 0 } else { class };
-        for (feature, (weight, ratio)) in of_features.iter().zip(&ratios).enumerate() {
-            let drawn = if feature < vectorizer.terms() {
-                (1.0 - options.beta) * mean + options.beta * weight
-            } else {
-                *weight
-            };
+        for (feature, (weight, ratio)) in of_features.iter().zip(ratios).enumerate() {
+            let is_term = feature < vectorizer.terms();
+            let drawn = if is_term { (1.0 - options.beta) * mean + options.beta * weight } else { *weight };
             fitted.features[feature * columns + column] = (drawn * ratio) as f32;
         }
         fitted.biases[column] = bias[0];

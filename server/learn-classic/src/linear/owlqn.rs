@@ -28,7 +28,7 @@ pub(super) fn run(
     problem: &Problem<'_>,
     start: Vec<f64>,
     iterations: u64,
-    watch: &mut Watch<'_, '_>,
+    watch: &mut Watch<'_>,
 ) -> Result<(Vec<f64>, u64, bool), Error> {
     let penalised = problem.penalised();
     let with_penalty =

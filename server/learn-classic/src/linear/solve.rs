@@ -8,12 +8,14 @@ use argmin::core::{
 };
 use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
+use serde_json::{Map, Value, json};
 use tenor_domain::Error;
 use tenor_learn::FitContext;
+use tenor_learn::params::Params;
 
 use super::loss::Problem;
-use super::options::SolverOptions;
 use super::owlqn;
+use crate::features::object;
 
 /// Pairs of steps that L-BFGS remembers.
 const MEMORY: usize = 10;
@@ -26,39 +28,25 @@ type Progress = IterState<Vec<f64>, Vec<f64>, (), (), (), f64>;
 /// goes on exactly as one that was never interrupted.
 const ROUND: u64 = 100;
 
-/// Returns the parameters at the minimum, and logs how it got there. Reaching `max_iter` is no error: `train/converged` is then 0.
-pub(super) fn minimise(
-    problem: &Problem<'_>,
-    start: Start,
-    options: SolverOptions,
-    context: &FitContext<'_>,
-    keep: &dyn Fn(&Start) -> Result<(), Error>,
-) -> Result<Vec<f64>, Error> {
-    let mut at = start;
-    let mut watch = Watch { tol: options.tol, first: None, steps_before: at.iterations, context };
-    let most = u64::from(options.max_iter);
-    loop {
-        let iterations = ROUND.min(most.saturating_sub(at.iterations));
-        let (parameters, done, converged) = match problem.l1 > 0.0 {
-            true => owlqn::run(problem, at.parameters, iterations, &mut watch)?,
-            false => lbfgs(problem, at.parameters, iterations, &mut watch)?,
-        };
-        context.stop.check()?;
-        if parameters.iter().any(|value| !value.is_finite()) {
-            return Err(Error::internal("the fit left the finite numbers"));
-        }
-        at = Start { parameters, iterations: at.iterations + done };
-        if converged || at.iterations >= most || done < iterations {
-            context.metric("train/iterations", at.iterations as f64, 0);
-            context.metric("train/converged", f64::from(u8::from(converged)), 0);
-            return Ok(at.parameters);
-        }
-        watch.steps_before = at.iterations;
-        keep(&at)?;
+/// When a solver stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SolverOptions {
+    pub max_iter: u32,
+    /// The largest entry of the gradient of the mean loss at which to stop.
+    pub tol: f64,
+}
+
+impl SolverOptions {
+    pub fn defaults() -> Map<String, Value> {
+        object(json!({ "max_iter": 1000, "tol": 1e-4 }))
+    }
+
+    pub fn read(params: &mut Params<'_>) -> Result<Self, Error> {
+        Ok(Self { max_iter: params.u32("max_iter", 1..=1_000_000)?, tol: params.f64("tol", 1e-12..=1.0)? })
     }
 }
 
-/// Where a solver begins, or begins again.
+/// Where a solver begins, begins again, or has come to.
 #[derive(Debug, Clone)]
 pub(super) struct Start {
     pub parameters: Vec<f64>,
@@ -66,29 +54,59 @@ pub(super) struct Start {
     pub iterations: u64,
 }
 
-impl Start {
-    pub fn at(parameters: Vec<f64>) -> Self {
-        Self { parameters, iterations: 0 }
+/// Goes from `start` to the minimum; returns where it ended and whether it arrived before `max_iter`. `keep` is told of places from
+/// which another attempt can go on.
+pub(super) fn minimise(
+    problem: &Problem<'_>,
+    start: Start,
+    options: SolverOptions,
+    mut watch: Watch<'_>,
+    keep: &dyn Fn(&Start) -> Result<(), Error>,
+) -> Result<(Start, bool), Error> {
+    let most = u64::from(options.max_iter);
+    let mut at = start;
+    loop {
+        watch.made = at.iterations;
+        let iterations = ROUND.min(most.saturating_sub(at.iterations));
+        let (parameters, done, converged) = match problem.l1 > 0.0 {
+            true => owlqn::run(problem, at.parameters, iterations, &mut watch)?,
+            false => lbfgs(problem, at.parameters, iterations, &mut watch)?,
+        };
+        problem.stop.check()?;
+        if parameters.iter().any(|value| !value.is_finite()) {
+            return Err(Error::internal("the fit left the finite numbers"));
+        }
+        at = Start { parameters, iterations: at.iterations + done };
+        if converged || at.iterations >= most || done < iterations {
+            return Ok((at, converged));
+        }
+        keep(&at)?;
     }
 }
 
 /// Tells how far a solver is, and when it is there: when the largest entry of the gradient is at most `tol`, as scikit-learn has it.
-pub(super) struct Watch<'a, 'b> {
+pub(super) struct Watch<'a> {
     tol: f64,
     /// The largest entry at the start.
     first: Option<f64>,
-    steps_before: u64,
-    context: &'a FitContext<'b>,
+    /// Iterations of earlier fits of the same training, and those of this one before the current round.
+    before: u64,
+    made: u64,
+    context: &'a FitContext<'a>,
 }
 
-impl Watch<'_, '_> {
+impl<'a> Watch<'a> {
+    pub fn new(tol: f64, before: u64, context: &'a FitContext<'a>) -> Self {
+        Self { tol, first: None, before, made: 0, context }
+    }
+
     /// Whether the solver, after `step` iterations of this round, has arrived.
     pub fn arrived(&mut self, cost: f64, largest: f64, step: u64) -> bool {
         let first = *self.first.get_or_insert(largest);
-        self.context.metric("train/loss", cost, (self.steps_before + step) as i64);
+        self.context.metric("train/loss", cost, (self.before + self.made + step) as i64);
         let share = (first / largest).ln() / (first / self.tol).ln();
         let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-        self.context.progress(0.3 + 0.7 * share, "fitting weights");
+        self.context.progress(share, "fitting weights");
         largest <= self.tol
     }
 }
@@ -98,7 +116,7 @@ fn lbfgs(
     problem: &Problem<'_>,
     start: Vec<f64>,
     iterations: u64,
-    watch: &mut Watch<'_, '_>,
+    watch: &mut Watch<'_>,
 ) -> Result<(Vec<f64>, u64, bool), Error> {
     let cached = Cached { problem, last: Mutex::new(None) };
     let inner = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
@@ -164,12 +182,12 @@ impl Gradient for Cached<'_, '_> {
 }
 
 /// L-BFGS that stops when the watch says so.
-struct Watched<'a, 'b, 'c> {
+struct Watched<'a, 'b> {
     inner: Lbfgs,
-    watch: &'a mut Watch<'b, 'c>,
+    watch: &'a mut Watch<'b>,
 }
 
-impl<'p, 'd> Solver<Cached<'p, 'd>, Progress> for Watched<'_, '_, '_> {
+impl<'p, 'd> Solver<Cached<'p, 'd>, Progress> for Watched<'_, '_> {
     fn name(&self) -> &str {
         "L-BFGS"
     }

@@ -15,6 +15,9 @@ use tenor_learn::{
 
 use super::LogisticRegression;
 use crate::testing::contract;
+use crate::trainer::KindTrainer;
+
+const LOGREG: KindTrainer<LogisticRegression> = KindTrainer::new();
 
 fn examples(texts: &[String], numeric: &[Vec<f64>], labels: &[u32]) -> Examples {
     Examples {
@@ -52,7 +55,7 @@ fn generated(rows: usize, classes: usize, seed: u64) -> TrainingData {
 }
 
 fn fit(data: &TrainingData, params: Value) -> Box<dyn Model> {
-    LogisticRegression.fit(data, &params, &FitContext::quiet(1)).unwrap()
+    LOGREG.fit(data, &params, &FitContext::quiet(1)).unwrap()
 }
 
 #[derive(serde::Deserialize)]
@@ -107,7 +110,7 @@ fn the_same_data_give_the_same_file_for_any_number_of_threads() {
         let data = generated(6_000, classes, 3);
         let digest = |threads| {
             let context = FitContext { threads, ..FitContext::quiet(5) };
-            let model = LogisticRegression.fit(&data, &json!({"ngram_max": 2}), &context).unwrap();
+            let model = LOGREG.fit(&data, &json!({"ngram_max": 2}), &context).unwrap();
             Digest::of(&model.save(Lineage::default()).unwrap().to_bytes().unwrap())
         };
         let one = digest(1);
@@ -217,9 +220,8 @@ fn a_class_without_rows_is_never_answered() {
 
 #[test]
 fn training_without_two_classes_or_without_terms_is_a_clear_error() {
-    let reason = |data: &TrainingData| {
-        LogisticRegression.fit(data, &json!({}), &FitContext::quiet(0)).map(|_| ()).unwrap_err().reason
-    };
+    let reason =
+        |data: &TrainingData| LOGREG.fit(data, &json!({}), &FitContext::quiet(0)).map(|_| ()).unwrap_err().reason;
     let mut data = generated(50, 2, 1);
     data.train.labels.fill(1);
     assert_eq!(reason(&data), "TOO_FEW_CLASSES");
@@ -235,10 +237,10 @@ fn training_without_two_classes_or_without_terms_is_a_clear_error() {
 
 #[test]
 fn parameters_are_completed_and_checked_by_name() {
-    let complete = LogisticRegression.check_params(&json!({"max_iter": 7.0, "C": 2})).unwrap();
+    let complete = LOGREG.check_params(&json!({"max_iter": 7.0, "C": 2})).unwrap();
     assert_eq!((&complete["C"], &complete["max_iter"], &complete["ngram_max"]), (&json!(2.0), &json!(7), &json!(2)));
-    assert_eq!(LogisticRegression.check_params(&Value::Null).unwrap(), LogisticRegression.default_params());
-    assert_eq!(LogisticRegression.check_params(&complete).unwrap(), complete);
+    assert_eq!(LOGREG.check_params(&Value::Null).unwrap(), LOGREG.default_params());
+    assert_eq!(LOGREG.check_params(&complete).unwrap(), complete);
     for (field, params) in [
         ("params.C", json!({"C": 0})),
         ("params.C", json!({"C": "1"})),
@@ -250,10 +252,10 @@ fn parameters_are_completed_and_checked_by_name() {
         ("params.use_numeric", json!({"use_numeric": 1})),
         ("params", json!([])),
     ] {
-        assert_eq!(LogisticRegression.check_params(&params).unwrap_err().violations[0].field, field, "{params}");
+        assert_eq!(LOGREG.check_params(&params).unwrap_err().violations[0].field, field, "{params}");
     }
     let unknown = json!({"class_weight": {"no such class": 2}});
-    let error = LogisticRegression.fit(&generated(50, 2, 1), &unknown, &FitContext::quiet(0)).map(|_| ()).unwrap_err();
+    let error = LOGREG.fit(&generated(50, 2, 1), &unknown, &FitContext::quiet(0)).map(|_| ()).unwrap_err();
     assert_eq!(error.violations[0].field, "params.class_weight");
 }
 
@@ -269,7 +271,7 @@ fn metrics_and_progress_tell_how_the_fit_goes() {
     };
     let on_progress = |share: f64, _: &str| shares.lock().unwrap().push(share);
     let context = FitContext { on_metric: &on_metric, on_progress: &on_progress, ..FitContext::quiet(1) };
-    LogisticRegression.fit(&generated(500, 2, 1), &json!({}), &context).unwrap();
+    LOGREG.fit(&generated(500, 2, 1), &json!({}), &context).unwrap();
     let metrics = metrics.into_inner().unwrap();
     assert_eq!(metrics["train/converged"], [1.0]);
     assert!((metrics["train/loss"][0] - 2f64.ln()).abs() < 1e-12);
@@ -284,7 +286,7 @@ fn a_wish_to_stop_is_honoured_at_every_check() {
     let data = generated(2_500, 3, 1);
     let fit = |stop: &(dyn Fn() -> bool + Sync)| {
         let context = FitContext { stop: Stop::when(stop), ..FitContext::quiet(1) };
-        LogisticRegression.fit(&data, &json!({"tol": 1e-8}), &context).map(|_| ())
+        LOGREG.fit(&data, &json!({"tol": 1e-8}), &context).map(|_| ())
     };
     let calls = AtomicUsize::new(0);
     let count = || {
@@ -314,7 +316,7 @@ fn cancelling_a_long_training_takes_less_than_two_seconds() {
         let stop = || stopped.load(Ordering::Relaxed);
         let context = FitContext { stop: Stop::when(&stop), ..FitContext::quiet(1) };
         let params = json!({"tol": 1e-12, "max_iter": 1_000_000, "C": 1e8, "ngram_max": 5});
-        let result = LogisticRegression.fit(&data, &params, &context).map(|_| ());
+        let result = LOGREG.fit(&data, &params, &context).map(|_| ());
         let took = timer.join().unwrap().elapsed();
         assert_eq!(result.unwrap_err().kind, ErrorKind::Cancelled);
         assert!(took < Duration::from_secs(2), "after {wait} ms: {took:?}");
@@ -386,7 +388,7 @@ proptest! {
         for (name, array) in changes {
             file.arrays.insert(name, array);
         }
-        if let Ok(model) = LogisticRegression.load(&file) {
+        if let Ok(model) = LOGREG.load(&file) {
             let prepared = Prepared { cleaned: text, numeric: values.into_iter().filter(|v| v.is_finite()).collect() };
             let mut probabilities = [0.0; 3];
             model.predict(&prepared, &mut Scratch::default(), &mut probabilities);

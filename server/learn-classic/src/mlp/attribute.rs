@@ -10,8 +10,8 @@ const STEPS: usize = 32;
 /// columns: column `j` gets `x_j * mean of d score / d x_j`. The score is what the softmax is taken of, less that of the other class
 /// when there are two. Writes one number a column; returns the bias, which is the score of zeros up to the error of the sum, and the
 /// score: `score = bias + sum`.
-pub fn attribute(network: &Mlp, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
-    let classes = network.layers().last().map_or(0, |layer| layer.outputs);
+pub(super) fn attribute(network: &Mlp, row: &[f32], class: usize, contributions: &mut [f64]) -> (f64, f64) {
+    let classes = network.layers.last().map_or(0, |layer| layer.outputs);
     let mut seed = vec![0.0f32; classes];
     if let Some(own) = seed.get_mut(class) {
         *own = 1.0;
@@ -37,12 +37,12 @@ pub fn attribute(network: &Mlp, row: &[f32], class: usize, contributions: &mut [
 
 /// What each layer gives out, the last without activation.
 fn activations(network: &Mlp, row: &[f32]) -> Vec<Vec<f32>> {
-    let mut all: Vec<Vec<f32>> = Vec::with_capacity(network.layers().len());
-    for (at, layer) in network.layers().iter().enumerate() {
+    let mut all: Vec<Vec<f32>> = Vec::with_capacity(network.layers.len());
+    for (at, layer) in network.layers.iter().enumerate() {
         let mut sums = vec![0.0; layer.outputs];
         layer.sums(all.last().map_or(row, Vec::as_slice), &mut sums);
-        if at + 1 < network.layers().len() {
-            network.activation().apply(&mut sums);
+        if at + 1 < network.layers.len() {
+            network.activation.apply(&mut sums);
         }
         all.push(sums);
     }
@@ -52,10 +52,10 @@ fn activations(network: &Mlp, row: &[f32]) -> Vec<Vec<f32>> {
 /// The gradient of `seed * scores` by the inputs.
 fn gradient(network: &Mlp, activations: &[Vec<f32>], seed: &[f32]) -> Vec<f32> {
     let mut gradient = seed.to_vec();
-    for (at, layer) in network.layers().iter().enumerate().rev() {
+    for (at, layer) in network.layers.iter().enumerate().rev() {
         gradient = back(layer, &gradient);
         if at > 0 {
-            let slopes = activations[at - 1].iter().map(|&value| slope(network.activation(), value));
+            let slopes = activations[at - 1].iter().map(|&value| slope(network.activation, value));
             gradient.iter_mut().zip(slopes).for_each(|(gradient, slope)| *gradient *= slope);
         }
     }

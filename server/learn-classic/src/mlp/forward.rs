@@ -1,12 +1,10 @@
 //! The fitted network and its answer to one row.
 
-use tenor_learn::ModelSize;
-
 use super::options::Activation;
 
 /// One layer: `z = x W + b`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub(super) struct Layer {
     pub inputs: usize,
     pub outputs: usize,
     /// inputs x outputs, row-major.
@@ -16,26 +14,18 @@ pub struct Layer {
 
 /// A fitted perceptron: hidden layers with their activation, then one linear layer whose softmax are the probabilities.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mlp {
+pub(crate) struct Mlp {
     pub(super) activation: Activation,
     /// At least two; each has as many inputs as the one before has outputs.
     pub(super) layers: Vec<Layer>,
+    /// Share of each column in what shuffling one column at a time costs.
+    pub(super) importances: Vec<f64>,
 }
 
 impl Mlp {
-    /// Hidden layers first, then the output layer.
-    pub fn layers(&self) -> &[Layer] {
-        &self.layers
-    }
-
-    /// What follows every layer but the last.
-    pub fn activation(&self) -> Activation {
-        self.activation
-    }
-
     /// Writes the probability of each class for `row`, which has the width the network was fitted with. They are finite and add
     /// up to 1 whatever the row holds. Allocates nothing once `scratch` has grown.
-    pub fn predict_into(&self, row: &[f32], scratch: &mut Vec<f32>, probabilities: &mut [f64]) {
+    pub(super) fn answer(&self, row: &[f32], scratch: &mut Vec<f32>, probabilities: &mut [f64]) {
         let widest = self.layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
         if scratch.len() < 2 * widest {
             scratch.resize(2 * widest, 0.0);
@@ -53,12 +43,6 @@ impl Mlp {
         let scores = &mut next[..output[0].outputs];
         output[0].sums(input, scores);
         softmax(scores, probabilities);
-    }
-
-    /// How many numbers were learned.
-    pub fn size(&self) -> ModelSize {
-        let all = || self.layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases));
-        ModelSize { parameters: all().count() as u64, nonzero: all().filter(|&&number| number != 0.0).count() as u64 }
     }
 }
 

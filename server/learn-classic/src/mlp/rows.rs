@@ -5,6 +5,7 @@ use tenor_features::dense::DenseMatrix;
 use tenor_features::random::Random;
 
 use super::options::MlpParams;
+use crate::dense::{Training, hold_out};
 
 /// Some rows of a matrix with their labels and weights.
 #[derive(Debug, Clone)]
@@ -29,22 +30,21 @@ impl Rows<'_> {
 /// A validation row that was given weighs what training rows of its class do on average: what is watched is the loss that is
 /// minimised.
 pub(super) fn split<'a>(
-    matrix: &'a DenseMatrix,
-    labels: &'a [u32],
-    weights: &[f32],
-    valid: Option<(&'a DenseMatrix, &'a [u32])>,
+    training: &Training<'a>,
     params: &MlpParams,
     random: Random,
 ) -> Result<(Rows<'a>, Option<Rows<'a>>), Error> {
+    let Training { matrix, labels, weights, validation, .. } = *training;
     let mut train = Rows { matrix, labels, weights: weights.to_vec(), picked: (0..labels.len() as u32).collect() };
-    let watched = match valid {
+    let watched = match validation {
         Some((matrix, labels)) if !labels.is_empty() => {
             let weights = class_averages(&train);
             let weights = labels.iter().map(|&label| weights.get(label as usize).copied().unwrap_or(0.0)).collect();
             Some(Rows { matrix, labels, weights, picked: (0..labels.len() as u32).collect() })
         }
         _ if params.early_stopping => {
-            let held = hold_out(&mut train, params.validation_fraction, random);
+            let (fitted, held) = hold_out(labels, params.validation_fraction, random);
+            train.picked = fitted;
             Some(Rows { picked: held, ..train.clone() })
         }
         _ => None,
@@ -67,32 +67,4 @@ fn class_averages(rows: &Rows<'_>) -> Vec<f32> {
         (*sum, *count) = (*sum + f64::from(weight), *count + 1);
     }
     sums.into_iter().map(|(sum, count)| (sum / count.max(1) as f64) as f32).collect()
-}
-
-/// Takes about `fraction` of each class, rounded, out of `rows`; one row of each class stays.
-fn hold_out(rows: &mut Rows<'_>, fraction: f64, mut random: Random) -> Vec<u32> {
-    let classes = rows.labels.iter().max().map_or(0, |&label| label as usize + 1);
-    let mut of_class = vec![Vec::new(); classes];
-    for &row in &rows.picked {
-        of_class[rows.labels[row as usize] as usize].push(row);
-    }
-    let (mut held, mut kept) = (Vec::new(), Vec::new());
-    for mut of_class in of_class {
-        shuffle(&mut of_class, &mut random);
-        let count = (of_class.len() as f64 * fraction).round() as usize;
-        let count = count.min(of_class.len().saturating_sub(1));
-        held.extend_from_slice(&of_class[..count]);
-        kept.extend_from_slice(&of_class[count..]);
-    }
-    kept.sort_unstable();
-    held.sort_unstable();
-    rows.picked = kept;
-    held
-}
-
-/// Fisher and Yates.
-pub(super) fn shuffle(rows: &mut [u32], random: &mut Random) {
-    for last in (1..rows.len()).rev() {
-        rows.swap(last, random.below(last + 1));
-    }
 }

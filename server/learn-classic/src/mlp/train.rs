@@ -7,12 +7,14 @@ use tenor_features::random::Random;
 use tenor_learn::FitContext;
 
 use super::adam;
-use super::checks::{check_rows, check_training};
+use super::checks::check;
 use super::forward::{Layer, Mlp};
 use super::gradient::{Network, Shape, Shard};
 use super::options::MlpParams;
-use super::rows::{Rows, shuffle, split};
+use super::rows::{Rows, split};
 use super::state::State;
+use crate::dense::Training;
+use crate::dense::importance::permutation_importance;
 
 /// Rows of a batch that are worth a thread of their own, and how many threads at most: each keeps a gradient. The cut depends on
 /// the batch alone, so that the sums do not depend on the threads.
@@ -20,47 +22,35 @@ const SHARD_ROWS: usize = 100;
 const MAX_SHARDS: usize = 4;
 /// Rows that one thread evaluates at a time.
 const EVALUATE_ROWS: usize = 512;
+/// Rows that the importances are measured on, about.
+const IMPORTANCE_ROWS: usize = 500;
 
 /// The streams of random numbers under the seed; an epoch or a shard is added to them.
 const INITIAL: u64 = 1 << 60;
 const HOLD_OUT: u64 = 2 << 60;
 const DROPOUT: u64 = 3 << 60;
 
-impl Mlp {
-    /// Learns from the rows of `matrix`, each with its label below `classes` and its weight, on the threads of the current pool.
-    ///
-    /// Minimises the mean weighted cross-entropy. With `early_stopping` it watches the loss of `valid`, or of a seeded, stratified
-    /// part of the training rows, and keeps the weights of its best epoch; otherwise the training loss, and keeps the last ones.
-    /// Metrics, with the epoch from 0 as step: `train/loss` (while learning: without penalty, with dropout), `val/loss`; at the end
-    /// `train/epochs`.
-    ///
-    /// Errors name a number that is not finite, a label or weight out of place, fewer than two classes, and a loss that grew beyond
-    /// all numbers. A class without rows is hardly ever answered.
-    pub fn fit(
-        matrix: &DenseMatrix,
-        labels: &[u32],
-        classes: usize,
-        weights: &[f32],
-        valid: Option<(&DenseMatrix, &[u32])>,
-        params: &MlpParams,
-        context: &FitContext<'_>,
-    ) -> Result<Self, Error> {
-        let present = check_training(matrix, labels, classes, weights)?;
-        if let Some((valid, labels)) = valid.filter(|(_, labels)| !labels.is_empty()) {
-            check_rows("validation", valid, labels, classes)?;
-            if valid.width != matrix.width {
-                let text = format!("of the validation rows have {} columns, not {}", valid.width, matrix.width);
-                return Err(Error::invalid("features", text));
-            }
-        }
-        let (train, watched) = split(matrix, labels, weights, valid, params, Random::new(context.seed, HOLD_OUT))?;
-        let shape = Shape::new(matrix.width, &params.hidden_layer_sizes, classes);
-        let resumed = context.resume()?.and_then(|arrays| State::from_arrays(&arrays, &shape));
-        let initial = || State::new(&shape, &present, Random::new(context.seed, INITIAL));
-        let fit = Fit { shape: &shape, train: &train, watched: watched.as_ref(), params, context };
-        let state = fit.run(resumed.unwrap_or_else(initial))?;
-        Ok(network(&shape, &state, params))
-    }
+/// Learns from the rows of `matrix`, each with its label below `classes` and its weight, on the threads of the current pool.
+///
+/// Minimises the mean weighted cross-entropy. With `early_stopping` it watches the loss of the validation rows, or of a seeded, stratified
+/// part of the training rows, and keeps the weights of its best epoch; otherwise the training loss, and keeps the last ones.
+/// Metrics, with the epoch from 0 as step: `train/loss` (while learning: without penalty, with dropout), `val/loss`; at the end
+/// `train/epochs`.
+///
+/// Errors name a number that is not finite, a label or weight out of place, fewer than two classes, and a loss that grew beyond
+/// all numbers. A class without rows is hardly ever answered.
+pub(super) fn fit(training: Training<'_>, params: &MlpParams, context: &FitContext<'_>) -> Result<Mlp, Error> {
+    let present = check(&training)?;
+    let (train, watched) = split(&training, params, Random::new(context.seed, HOLD_OUT))?;
+    let shape = Shape::new(training.matrix.width, &params.hidden_layer_sizes, training.classes);
+    let resumed = context.resume()?.and_then(|arrays| State::from_arrays(&arrays, &shape));
+    let initial = || State::new(&shape, &present, Random::new(context.seed, INITIAL));
+    let fit = Fit { shape: &shape, train: &train, watched: watched.as_ref(), params, context };
+    let state = fit.run(resumed.unwrap_or_else(initial))?;
+    let network = network(&shape, &state, params);
+    let importances = importances(&network, watched.as_ref().unwrap_or(&train), training.classes, context)?;
+    context.progress(1.0, "fitted");
+    Ok(Mlp { importances, ..network })
 }
 
 /// One fit.
@@ -83,7 +73,7 @@ impl Fit<'_> {
         while state.epoch < epochs && state.stale <= u64::from(params.n_iter_no_change) {
             context.progress(state.epoch as f64 / epochs as f64, &format!("epoch {} of {epochs}", state.epoch + 1));
             let mut order = self.train.picked.clone();
-            shuffle(&mut order, &mut Random::new(context.seed, state.epoch));
+            Random::new(context.seed, state.epoch).shuffle(&mut order);
             let mut loss = 0.0;
             for rows in order.chunks(batch) {
                 context.stop.check()?;
@@ -111,7 +101,6 @@ impl Fit<'_> {
             context.checkpoint(|| state.to_arrays())?;
         }
         context.metric("train/epochs", state.epoch as f64, 0);
-        context.progress(1.0, "fitted");
         Ok(state)
     }
 
@@ -168,6 +157,23 @@ impl Fit<'_> {
     }
 }
 
+/// The share of each column in what shuffling it costs on some of `rows`; zeros when it costs nothing.
+fn importances(network: &Mlp, rows: &Rows<'_>, classes: usize, context: &FitContext<'_>) -> Result<Vec<f64>, Error> {
+    let picked: Vec<usize> = rows
+        .picked
+        .iter()
+        .step_by(rows.picked.len().div_ceil(IMPORTANCE_ROWS).max(1))
+        .map(|row| *row as usize)
+        .collect();
+    let values = picked.iter().flat_map(|&row| rows.matrix.row(row)).copied().collect();
+    let matrix = DenseMatrix { width: rows.matrix.width, values };
+    let labels: Vec<u32> = picked.iter().map(|&row| rows.labels[row]).collect();
+    let predict = |row: &[f32], probabilities: &mut [f64]| network.answer(row, &mut Vec::new(), probabilities);
+    let costs = permutation_importance(&matrix, &labels, classes, predict, 1, context.seed, context.stop)?;
+    let sum: f64 = costs.iter().map(|cost| cost.max(0.0)).sum();
+    Ok(costs.into_iter().map(|cost| if sum > 0.0 { cost.max(0.0) / sum } else { 0.0 }).collect())
+}
+
 fn network(shape: &Shape, state: &State, params: &MlpParams) -> Mlp {
     let numbers = if state.best.is_empty() { &state.parameters } else { &state.best };
     let layers = shape.places().iter().map(|place| Layer {
@@ -176,5 +182,5 @@ fn network(shape: &Shape, state: &State, params: &MlpParams) -> Mlp {
         weights: numbers[place.weights()].to_vec(),
         biases: numbers[place.biases()].to_vec(),
     });
-    Mlp { activation: params.activation, layers: layers.collect() }
+    Mlp { activation: params.activation, layers: layers.collect(), importances: Vec::new() }
 }

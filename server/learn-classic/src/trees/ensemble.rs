@@ -1,6 +1,7 @@
 //! Trees in flat arrays, ready to answer.
 
 use tenor_learn::ModelSize;
+use tenor_learn::onnx::TreeNode;
 
 /// `Node::feature` of a leaf.
 const LEAF: u32 = u32::MAX;
@@ -59,20 +60,6 @@ pub struct Ensemble {
     pub(crate) values: Vec<f32>,
 }
 
-/// One node as exporters and pictures want it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum NodeView<'a> {
-    /// `x[feature] <= threshold` goes to `left`, else to `right`; NaN as `missing_left` says. Children count from the tree's root.
-    Split {
-        feature: usize,
-        threshold: f32,
-        missing_left: bool,
-        left: usize,
-        right: usize,
-    },
-    Leaf(&'a [f32]),
-}
-
 impl Ensemble {
     pub(crate) fn new(outputs: usize) -> Self {
         Self { outputs, roots: Vec::new(), nodes: Vec::new(), values: Vec::new() }
@@ -116,19 +103,23 @@ impl Ensemble {
         (self.roots[index] as usize, end)
     }
 
-    /// The nodes of tree `index`, its root first.
-    pub fn views(&self, index: usize) -> impl Iterator<Item = NodeView<'_>> {
-        let (first, end) = self.range(index);
-        (first..end).map(move |at| match &self.nodes[at] {
-            node if node.is_leaf() => NodeView::Leaf(self.values(at)),
-            node => NodeView::Split {
-                feature: node.feature(),
-                threshold: node.threshold,
-                missing_left: node.missing_left(),
-                left: at + 1 - first,
-                right: node.right as usize - first,
-            },
-        })
+    /// The nodes of every tree as an ONNX file has them, the root first; children count from the tree's root.
+    pub fn onnx_nodes(&self) -> Vec<Vec<TreeNode<'_>>> {
+        let of_tree = |index: usize| {
+            let (first, end) = self.range(index);
+            let node = |at: usize| match &self.nodes[at] {
+                node if node.is_leaf() => TreeNode::Leaf(self.values(at)),
+                node => TreeNode::Split {
+                    feature: node.feature(),
+                    threshold: node.threshold,
+                    missing_left: node.missing_left(),
+                    left: at + 1 - first,
+                    right: node.right as usize - first,
+                },
+            };
+            (first..end).map(node).collect()
+        };
+        (0..self.len()).map(of_tree).collect()
     }
 
     /// The leaf that `row` reaches from node `at`.

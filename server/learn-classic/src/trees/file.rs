@@ -87,12 +87,3 @@ pub(crate) fn u32s(arrays: &Arrays, name: &str) -> Result<Vec<u32>, Error> {
     }
     Ok(numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect())
 }
-
-/// The importances of `width` columns.
-pub(crate) fn importances(arrays: &Arrays, name: &str, width: usize) -> Result<Vec<f64>, Error> {
-    let importances = arrays.f64s(name)?;
-    if importances.len() != width || importances.iter().any(|share| !(0.0..=1.0).contains(share)) {
-        return Err(broken(name, "must hold a number from 0 to 1 for each column"));
-    }
-    Ok(importances.to_vec())
-}

@@ -1,11 +1,9 @@
-//! What the tree learners share: bins, flat trees, attribution and importances.
+//! What the tree learners share: bins, flat trees and attribution.
 
 pub(crate) mod binner;
-pub mod ensemble;
+pub(crate) mod ensemble;
 pub(crate) mod file;
-pub mod importance;
 pub(crate) mod rows;
-pub(crate) mod score;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

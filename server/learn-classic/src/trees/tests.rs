@@ -2,12 +2,14 @@ use proptest::prelude::*;
 use tenor_features::Stop;
 use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
+use tenor_learn::onnx::TreeNode;
 
 use super::binner::{MAX_BINS, bin_columns, code, find_edges};
-use super::ensemble::{Ensemble, Node, NodeView, Tree};
-use super::importance::permutation_importance;
+use super::ensemble::{Ensemble, Node, Tree};
 use super::testing::{golden, numbers};
 use super::{file, rows};
+use crate::dense::Training;
+use crate::dense::importance::permutation_importance;
 
 #[test]
 fn edges_and_bins_are_those_of_scikit_learn() {
@@ -61,8 +63,11 @@ fn infinite_numbers_are_refused() {
 #[test]
 fn wrong_arguments_name_what_is_wrong() {
     let matrix = DenseMatrix::zeros(2, 3);
+    let used = |matrix: &DenseMatrix, labels: &[u32], weights: &[f32]| {
+        rows::used_rows(&Training { matrix, labels, classes: 2, weights, validation: None })
+    };
     let check = |labels: &[u32], weights: &[f32], field: &str| {
-        let error = rows::used_rows(&matrix, labels, 2, weights).unwrap_err();
+        let error = used(&matrix, labels, weights).unwrap_err();
         assert_eq!(error.violations[0].field, field, "{error}");
     };
     check(&[0], &[1.0], "labels");
@@ -71,8 +76,8 @@ fn wrong_arguments_name_what_is_wrong() {
     check(&[0, 1], &[1.0, f32::NAN], "weights");
     check(&[0, 1], &[1.0, -1.0], "weights");
     check(&[0, 1], &[0.0, 0.0], "weights");
-    assert!(rows::used_rows(&DenseMatrix::default(), &[], 2, &[]).is_err());
-    assert_eq!(rows::used_rows(&matrix, &[0, 1], 2, &[0.0, 0.5]).unwrap(), [1]);
+    assert!(used(&DenseMatrix::default(), &[], &[]).is_err());
+    assert_eq!(used(&matrix, &[0, 1], &[0.0, 0.5]).unwrap(), [1]);
 }
 
 /// A stump on column 1 below another on column 0.
@@ -112,10 +117,10 @@ fn the_steps_of_a_path_add_up_to_its_leaf() {
 fn views_count_from_the_root_of_their_tree() {
     let mut trees = small();
     trees.push(&small().tree(0));
-    let views: Vec<NodeView<'_>> = trees.views(2).collect();
+    let views = &trees.onnx_nodes()[2];
     assert_eq!(views.len(), 5);
-    assert_eq!(views[0], NodeView::Split { feature: 0, threshold: 0.5, missing_left: true, left: 1, right: 4 });
-    assert_eq!(views[4], NodeView::Leaf(&[4.0]));
+    assert_eq!(views[0], TreeNode::Split { feature: 0, threshold: 0.5, missing_left: true, left: 1, right: 4 });
+    assert_eq!(views[4], TreeNode::Leaf(&[4.0]));
     assert_eq!(trees.tree(2), small().tree(0));
 }
 

@@ -72,7 +72,7 @@ fn one_row_answers_as_the_batch_does() {
         let shape = Shape::new(7, &[9, 5, 6], 3);
         let network = Network { shape: &shape, activation, dropout: 0.0, stop: Stop::never() };
         let parameters: Vec<f32> =
-            mlp.layers().iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases)).copied().collect();
+            mlp.layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases)).copied().collect();
         let rows = Rows { matrix: &matrix, labels: &labels, weights: vec![1.0; 33], picked: (0..33).collect() };
         let mut shard = Shard::default();
         shard.evaluate(network, &parameters, &rows, &rows.picked).unwrap();

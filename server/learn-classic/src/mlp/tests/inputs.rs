@@ -17,8 +17,18 @@ fn a_row_weight_counts_as_that_many_rows() {
     // One batch an epoch: the gradients are then equal but for rounding.
     let params = params(json!({"early_stopping": false, "max_iter": 20, "batch_size": 100, "alpha": 0.0}));
     let quiet = FitContext::quiet(2);
-    let weighted = Mlp::fit(&matrix, &labels, 2, &weights, None, &params, &quiet).unwrap();
-    let repeated = Mlp::fit(&doubled, &doubled_labels, 2, &[1.0; 80], None, &params, &quiet).unwrap();
+    let weighted = Mlp::fit(
+        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
+        &params,
+        &quiet,
+    )
+    .unwrap();
+    let repeated = Mlp::fit(
+        Training { matrix: &doubled, labels: &doubled_labels, classes: 2, weights: &[1.0; 80], validation: None },
+        &params,
+        &quiet,
+    )
+    .unwrap();
     for (one, other) in answers(&weighted, &matrix, 2).iter().zip(answers(&repeated, &matrix, 2)) {
         assert!((one[0] - other[0]).abs() < 1e-3, "{one:?} {other:?}");
     }
@@ -43,7 +53,12 @@ fn few_rows_and_rows_of_weight_zero_are_enough() {
     }
     let empty = DenseMatrix::default();
     let valid = Some((&empty, &[][..]));
-    let mlp = Mlp::fit(&data.0, &data.1, 2, &[0.0, 1.0], valid, &params(json!({})), &quiet).unwrap();
+    let mlp = Mlp::fit(
+        Training { matrix: &data.0, labels: &data.1, classes: 2, weights: &[0.0, 1.0], validation: valid },
+        &params(json!({})),
+        &quiet,
+    )
+    .unwrap();
     assert!(answers(&mlp, &data.0, 2).iter().flatten().all(|p| p.is_finite()));
 }
 
@@ -52,7 +67,9 @@ fn what_cannot_be_learned_is_a_clear_error() {
     let quiet = FitContext::quiet(1);
     let (matrix, labels) = clouds(30, 3, 2, 1);
     let error = |matrix: &DenseMatrix, labels: &[u32], weights: &[f32], valid: Option<(&DenseMatrix, &[u32])>| {
-        Mlp::fit(matrix, labels, 2, weights, valid, &params(json!({})), &quiet).map(|_| ()).unwrap_err()
+        Mlp::fit(Training { matrix, labels, classes: 2, weights, validation: valid }, &params(json!({})), &quiet)
+            .map(|_| ())
+            .unwrap_err()
     };
     let ones = [1.0; 30];
     for value in [f32::NAN, f32::INFINITY] {

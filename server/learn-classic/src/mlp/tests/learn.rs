@@ -43,7 +43,12 @@ fn early_stopping_keeps_the_weights_of_the_best_epoch() {
     let context = FitContext { on_metric: &on_metric, ..FitContext::quiet(1) };
     let params = params(json!({"learning_rate_init": 0.02, "max_iter": 300, "n_iter_no_change": 8}));
     let watched = Some((&valid.0, valid.1.as_slice()));
-    let mlp = Mlp::fit(&train.0, &train.1, 2, &vec![3.0; 200], watched, &params, &context).unwrap();
+    let mlp = Mlp::fit(
+        Training { matrix: &train.0, labels: &train.1, classes: 2, weights: &vec![3.0; 200], validation: watched },
+        &params,
+        &context,
+    )
+    .unwrap();
     let losses = losses.into_inner().unwrap();
     assert!(losses.len() > 9 && losses.len() < 300, "{losses:?}");
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);

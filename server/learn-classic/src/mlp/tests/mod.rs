@@ -13,6 +13,7 @@ use tenor_features::random::Random;
 use tenor_learn::params::Params;
 use tenor_learn::{FitContext, label_of};
 
+use super::options::defaults;
 use super::*;
 
 fn params(given: Value) -> MlpParams {
@@ -34,7 +35,11 @@ fn clouds(rows: usize, width: usize, classes: usize, seed: u64) -> (DenseMatrix,
 }
 
 fn fit(data: &(DenseMatrix, Vec<u32>), classes: usize, given: Value, context: &FitContext<'_>) -> Result<Mlp, Error> {
-    Mlp::fit(&data.0, &data.1, classes, &vec![1.0; data.1.len()], None, &params(given), context)
+    Mlp::fit(
+        Training { matrix: &data.0, labels: &data.1, classes, weights: &vec![1.0; data.1.len()], validation: None },
+        &params(given),
+        context,
+    )
 }
 
 fn answers(mlp: &Mlp, matrix: &DenseMatrix, classes: usize) -> Vec<Vec<f64>> {
@@ -54,5 +59,5 @@ fn accuracy(mlp: &Mlp, data: &(DenseMatrix, Vec<u32>), classes: usize) -> f64 {
 }
 
 fn bits(mlp: &Mlp) -> Vec<u32> {
-    mlp.layers().iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases)).map(|w| w.to_bits()).collect()
+    mlp.layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases)).map(|w| w.to_bits()).collect()
 }

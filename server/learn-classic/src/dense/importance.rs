@@ -3,14 +3,17 @@
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
+use tenor_features::arrays::{Arrays, broken};
 use tenor_features::dense::DenseMatrix;
 use tenor_features::random::Random;
+
+use super::check_rows;
 
 /// By how much the log-loss on `matrix` grows when the values of one column are shuffled among the rows; the mean of `repeats` shuffles, one
 /// number a column (Breiman 2001; Fisher, Rudin, Dominici 2019). Near 0 or below: the model does not need the column.
 ///
 /// `predict` writes the probabilities of a row. Same seed, same numbers, whatever the number of threads. No rows: zeros.
-pub fn permutation_importance(
+pub(crate) fn permutation_importance(
     matrix: &DenseMatrix,
     labels: &[u32],
     classes: usize,
@@ -19,7 +22,7 @@ pub fn permutation_importance(
     seed: u64,
     stop: Stop<'_>,
 ) -> Result<Vec<f64>, Error> {
-    super::rows::check_labels(matrix, labels, classes, "labels")?;
+    check_rows("given", matrix, labels, classes)?;
     let rows = labels.len();
     if rows == 0 || repeats == 0 {
         return Ok(vec![0.0; matrix.width]);
@@ -40,9 +43,7 @@ pub fn permutation_importance(
         let mut total = 0.0;
         for _ in 0..repeats {
             stop.check()?;
-            for last in (1..rows).rev() {
-                order.swap(last, random.below(last + 1));
-            }
+            random.shuffle(&mut order);
             let mut shuffled = 0.0;
             for (row, &label) in labels.iter().enumerate() {
                 changed.clear();
@@ -58,4 +59,13 @@ pub fn permutation_importance(
         Ok(total / f64::from(repeats) / rows as f64)
     };
     (0..matrix.width).into_par_iter().map(of_column).collect()
+}
+
+/// The importances of `width` columns in a model file.
+pub(crate) fn read_importances(arrays: &Arrays, name: &str, width: usize) -> Result<Vec<f64>, Error> {
+    let importances = arrays.f64s(name)?;
+    if importances.len() != width || importances.iter().any(|share| !(0.0..=1.0).contains(share)) {
+        return Err(broken(name, "must hold a number from 0 to 1 for each column"));
+    }
+    Ok(importances.to_vec())
 }
