@@ -2,7 +2,7 @@
 //! bytes, and joined.
 
 use tenor_features::minhash::{BANDS, band_key, equal_bytes};
-pub(crate) use tenor_features::minhash::{HASHES, Signature, signature};
+pub(crate) use tenor_features::minhash::{HASHES, Shingles, Signature};
 
 const MIN_EQUAL: usize = 45;
 
@@ -77,7 +77,7 @@ mod tests {
             copy[30] = "changed".to_owned();
             texts.push(copy.join("  ").to_uppercase());
         }
-        let signatures: Vec<_> = texts.iter().map(|t| signature(t)).collect();
+        let signatures: Vec<_> = texts.iter().map(|t| Shingles::default().signature_of(t)).collect();
         let mut groups = Groups::new(texts.len());
         let found = join_near(&signatures, &mut groups);
         let planted = found.iter().filter(|(row, other)| *row >= 2000 && *other as usize == (*row as usize - 2000) * 3);

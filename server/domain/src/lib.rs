@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acceptance;
+mod calibration;
 mod clock;
 mod digest;
 mod entity;
@@ -12,6 +13,7 @@ pub mod predict;
 mod value;
 
 pub use acceptance::Acceptance;
+pub use calibration::CalibrationMethod;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
 pub use entity::*;

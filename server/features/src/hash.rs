@@ -1,6 +1,7 @@
 //! Words to small numbers: an open-addressing table that owns its bytes.
 
-/// A 64-bit hash of `bytes`: multiply and fold, eight bytes at a time. Not for secrets.
+/// A 64-bit hash of `bytes`: multiply and fold, eight bytes at a time. Not for secrets. Models with hashed columns depend on it:
+/// it must never change.
 pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     let mut hash = 0x9e37_79b9_7f4a_7c15 ^ bytes.len() as u64;
     let mut chunks = bytes.chunks_exact(8);

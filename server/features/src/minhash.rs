@@ -87,13 +87,12 @@ impl Shingles {
         }
         signature
     }
-}
 
-/// The signature of `text`.
-pub fn signature(text: &str) -> Signature {
-    let mut shingles = Shingles::default();
-    shingles.read(text);
-    shingles.signature()
+    /// Reads `text` and returns its signature.
+    pub fn signature_of(&mut self, text: &str) -> Signature {
+        self.read(text);
+        self.signature()
+    }
 }
 
 #[cfg(test)]
@@ -102,8 +101,9 @@ mod tests {
 
     #[test]
     fn short_texts_have_no_signature() {
-        assert_eq!(signature("good book!"), [0; HASHES]);
-        assert_ne!(signature("a good book to read again"), [0; HASHES]);
+        let mut shingles = Shingles::default();
+        assert_eq!(shingles.signature_of("good book!"), [0; HASHES]);
+        assert_ne!(shingles.signature_of("a good book to read again"), [0; HASHES]);
     }
 
     #[test]
@@ -119,16 +119,23 @@ mod tests {
     fn equal_bytes_estimate_the_similarity() {
         let text = |from: usize| (from..from + 500).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
         // 400 of 596 different 3-grams are shared, or nearly so: Jaccard 0.667.
-        let equal = equal_bytes(&signature(&text(0)), &signature(&text(100))) as f64 / HASHES as f64;
+        let equal =
+            equal_bytes(&Shingles::default().signature_of(&text(0)), &Shingles::default().signature_of(&text(100)))
+                as f64
+                / HASHES as f64;
         assert!((equal - 0.667).abs() < 0.2, "{equal}");
-        assert_eq!(equal_bytes(&signature(&text(0)), &signature(&text(0))), HASHES);
+        assert_eq!(
+            equal_bytes(&Shingles::default().signature_of(&text(0)), &Shingles::default().signature_of(&text(0))),
+            HASHES
+        );
         assert_eq!((0..BANDS).map(|band| band_key(&[3; HASHES], band)).collect::<Vec<_>>(), [0x303030303; BANDS]);
     }
 
     /// Data that were split before must be split in the same way again.
     #[test]
     fn signatures_never_change() {
-        let found = signature("It was the best of times, it was the worst of times, it was the age of wisdom");
+        let found = Shingles::default()
+            .signature_of("It was the best of times, it was the worst of times, it was the age of wisdom");
         assert_eq!(found[..8], [183, 183, 109, 190, 189, 76, 151, 131]);
     }
 }

@@ -16,15 +16,16 @@ pub struct NumericScaler {
 
 impl NumericScaler {
     /// Fits `width` features on row-major `values`. A constant feature gets the scale 1. No rows: mean 0, scale 1.
-    pub fn fit(width: usize, values: &[f64]) -> Self {
+    pub fn fit(width: usize, values: &[impl Copy + Into<f64>]) -> Self {
         let rows = values.len().checked_div(width).unwrap_or(0).max(1) as f64;
         let mut mean = vec![0.0; width];
         for row in values.chunks_exact(width.max(1)) {
-            mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value / rows);
+            mean.iter_mut().zip(row).for_each(|(mean, &value)| *mean += value.into() / rows);
         }
         let mut scale = vec![0.0; width];
         for row in values.chunks_exact(width.max(1)) {
-            for ((scale, mean), value) in scale.iter_mut().zip(&mean).zip(row) {
+            for ((scale, mean), &value) in scale.iter_mut().zip(&mean).zip(row) {
+                let value: f64 = value.into();
                 *scale += (value - mean) * (value - mean) / rows;
             }
         }
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn no_rows_and_no_features_are_fine() {
-        assert_eq!(NumericScaler::fit(1, &[]).scaled(0, 3.0), 3.0);
-        assert_eq!(NumericScaler::fit(0, &[]).width(), 0);
+        assert_eq!(NumericScaler::fit(1, &[0.0f64; 0]).scaled(0, 3.0), 3.0);
+        assert_eq!(NumericScaler::fit(0, &[0.0f64; 0]).width(), 0);
     }
 }

@@ -1,5 +1,7 @@
 //! Prepared rows to what models learn from: one sparse row (terms, then numbers), or one dense row (components, then numbers).
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 use tenor_domain::Error;
 pub use tenor_domain::predict::FeatureKind;
@@ -12,6 +14,9 @@ use crate::numeric::NumericScaler;
 use crate::sparse::{CsrMatrix, RowRef, SparseRow};
 use crate::svd::{SvdParams, TruncatedSvd};
 use crate::tfidf::{self, Analyzer, Tfidf, TfidfParams, Unit};
+
+/// More columns than these make a truncated SVD of gigabytes.
+const MAX_HASH_BITS_WITH_SVD: u32 = 18;
 
 /// What the vectorizer is made of.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -61,6 +66,12 @@ impl VectorizerParams {
                     format!("must be null or two ascending lengths from 1 to {longest}, got {range:?}"),
                 )
             })?;
+        }
+        if self.svd.is_some() && self.tfidf.hash_bits.is_some_and(|bits| bits > MAX_HASH_BITS_WITH_SVD) {
+            let why = format!(
+                "must be at most {MAX_HASH_BITS_WITH_SVD} together with components: each has a number for every column"
+            );
+            return Err(Error::invalid("hash_bits", why));
         }
         self.svd.iter().try_for_each(SvdParams::check)
     }
@@ -119,8 +130,8 @@ pub struct Vectorizer {
 struct Reduced {
     svd: TruncatedSvd,
     scaler: NumericScaler,
-    /// The terms that weigh most in each component, for people to read.
-    names: Vec<String>,
+    /// The terms that weigh most in each component, for people to read; made when somebody does.
+    names: OnceLock<Vec<String>>,
 }
 
 /// `constant + sum of weight * TF-IDF value over the terms`: what a linear function of the components amounts to.
@@ -169,10 +180,8 @@ impl Vectorizer {
             None => (None, None),
             Some(svd) => {
                 let (svd, components) = TruncatedSvd::fit(&terms, svd, seed, stop)?;
-                let values: Vec<f64> = components.values.iter().map(|&value| f64::from(value)).collect();
-                let scaler = NumericScaler::fit(components.width, &values);
-                let names = component_names(&svd, &text);
-                (Some(Reduced { svd, scaler, names }), Some(components))
+                let scaler = NumericScaler::fit(components.width, &components.values);
+                (Some(Reduced { svd, scaler, names: OnceLock::new() }), Some(components))
             }
         };
         let (text_weight, numeric_weight) = (params.text_weight, params.numeric_weight);
@@ -190,7 +199,10 @@ impl Vectorizer {
         let mut terms: Option<CsrMatrix> = None;
         for block in &self.text {
             let more = block.transform(rows.texts, stop)?;
-            terms = Some(terms.map_or_else(|| more.clone(), |terms| terms.beside(&more)));
+            terms = Some(match terms {
+                None => more,
+                Some(terms) => terms.beside(&more),
+            });
         }
         let terms = terms.unwrap_or_else(|| CsrMatrix::empty(0));
         Ok(match &self.reduced {
@@ -199,8 +211,8 @@ impl Vectorizer {
         })
     }
 
-    /// Makes the row of one prepared input in `scratch.row`, or `scratch.dense` of a dense vectorizer, without allocating once
-    /// the scratch has grown.
+    /// Makes the row of one prepared input in `scratch.row`, or `scratch.dense` of a dense vectorizer. Without allocating once
+    /// the scratch has grown, unless words are stemmed.
     pub fn transform_into(&self, prepared: &Prepared, scratch: &mut Scratch) {
         let Scratch { tfidf, row, dense } = scratch;
         row.clear();
@@ -241,9 +253,9 @@ impl Vectorizer {
     pub fn is_dense(&self) -> bool {
         self.reduced.is_some()
     }
-    /// The truncated SVD of a dense vectorizer.
-    pub fn svd(&self) -> Option<&TruncatedSvd> {
-        self.reduced.as_ref().map(|reduced| &reduced.svd)
+    /// The share of the terms' variance that the components of a dense vectorizer explain.
+    pub fn explained_variance(&self) -> Option<f64> {
+        self.reduced.as_ref().map(|reduced| reduced.svd.explained_variance_ratio().iter().sum())
     }
     /// Kind and name of `column`; the names of numeric columns come from `contract`.
     pub fn feature(&self, column: usize, contract: &FeatureContract) -> (FeatureKind, String) {
@@ -253,7 +265,8 @@ impl Vectorizer {
             return (FeatureKind::Numeric, name.to_owned());
         }
         if let Some(reduced) = &self.reduced {
-            return (FeatureKind::Component, reduced.names.get(column).cloned().unwrap_or_default());
+            let names = reduced.names.get_or_init(|| component_names(&reduced.svd, &self.text));
+            return (FeatureKind::Component, names.get(column).cloned().unwrap_or_default());
         }
         self.term(column)
     }
@@ -307,8 +320,7 @@ impl Vectorizer {
                 if scaler.width() != svd.components() {
                     return Err(broken("components.mean", "must have one number a component"));
                 }
-                let names = component_names(&svd, &text);
-                Some(Reduced { svd, scaler, names })
+                Some(Reduced { svd, scaler, names: OnceLock::new() })
             }
         };
         let scaler = NumericScaler::load("numeric", arrays)?;

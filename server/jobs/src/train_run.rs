@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use tenor_domain::{
     Caller, Clock as _, DatasetVersion, Digest, Metric, RunId, Split, SplitOutcome, State, SystemClock,
 };
-use tenor_learn::calibration::CalibrationMethod;
 use tenor_learn::{Lineage, ModelFile};
 use tenor_platform::{ModelFacts, NewArtifact, TrainSpec, TrainedModel};
 use tenor_queue::{Job, JobContext, JobError};
@@ -65,7 +64,7 @@ impl TrainRun {
             kind: spec.kind.clone(),
             params: spec.params.clone(),
             seed: spec.seed,
-            calibration: spec.calibration.as_deref().map(CalibrationMethod::parse).transpose()?,
+            calibration: spec.calibration,
             title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,

@@ -183,6 +183,9 @@ pub(crate) fn vectorize(
         }
     };
     context.metric("train/features", vectorizer.width() as f64, 0);
+    if let Some(share) = vectorizer.explained_variance() {
+        context.metric("train/explained_variance", share, 0);
+    }
     Ok((vectorizer, matrix))
 }
 
@@ -207,5 +210,18 @@ pub(crate) fn onnx_options<'a>(
     temperature: Option<f64>,
 ) -> onnx::Options<'a> {
     let contract_hash = Some(contract.hash());
-    onnx::Options { classes: &contract.classes, features, contract_hash, reduction: None, temperature }
+    onnx::Options { classes: &contract.classes, features, contract_hash, temperature }
+}
+
+/// The places of the `top_k` largest magnitudes that are not zero, largest first. Features ascend by text within each block, so equals
+/// stay in that order.
+pub(crate) fn strongest(weights: &[f64], top_k: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..weights.len()).filter(|&feature| weights[feature] != 0.0).collect();
+    let larger = |&a: &usize, &b: &usize| weights[b].abs().total_cmp(&weights[a].abs()).then(a.cmp(&b));
+    if top_k < order.len() {
+        order.select_nth_unstable_by(top_k, larger);
+        order.truncate(top_k);
+    }
+    order.sort_by(larger);
+    order
 }

@@ -171,7 +171,7 @@ fn a_wish_to_cancel_is_honoured_within_two_seconds() {
     }
 }
 
-/// Keeps every state; the fit is cancelled once there are `most`.
+/// Keeps every state.
 #[derive(Default)]
 struct Kept {
     states: Mutex<Vec<Arrays>>,
@@ -196,6 +196,8 @@ fn a_fit_that_goes_on_from_a_checkpoint_ends_in_the_same_model() {
     let data = generated(1_200, 3, 9);
     for (kind, params) in [
         ("logreg", json!({"C": 1e4, "tol": 1e-10, "max_iter": 350})),
+        ("logreg", json!({"C": [0.1, 1.0, 10.0]})),
+        ("nbsvm", json!({})),
         ("random_forest", json!({"svd_components": 10, "n_estimators": 20})),
         ("hist_gb", json!({"svd_components": 10, "max_iter": 10})),
         ("mlp", json!({"svd_components": 10, "hidden_layer_sizes": [8], "max_iter": 6})),
@@ -210,6 +212,26 @@ fn a_fit_that_goes_on_from_a_checkpoint_ends_in_the_same_model() {
         let context = FitContext { checkpoints: Some(&middle), ..FitContext::quiet(7) };
         assert_eq!(digest(trainer.fit(&data, &params, &context).unwrap().as_ref()), model, "{kind}");
         assert_eq!(digest(trainer.fit(&data, &params, &FitContext::quiet(7)).unwrap().as_ref()), model, "{kind}");
+    }
+}
+
+#[test]
+fn progress_never_goes_back_and_no_metric_takes_the_step_of_another() {
+    let registry = registry();
+    let data = generated(900, 3, 9);
+    let mut all = kinds();
+    all.push(("logreg", json!({"C": [0.1, 1.0, 10.0], "tol": 1e-8})));
+    for (kind, params) in all {
+        let (shares, seen) = (Mutex::new(Vec::new()), Mutex::new(std::collections::BTreeSet::new()));
+        let on_progress = |share: f64, _: &str| shares.lock().unwrap().push(share);
+        let on_metric = |key: &str, _: f64, step: i64| {
+            assert!(seen.lock().unwrap().insert((key.to_owned(), step)), "{kind} {params}: {key} at {step} twice");
+        };
+        let context =
+            FitContext { threads: 1, on_progress: &on_progress, on_metric: &on_metric, ..FitContext::quiet(3) };
+        registry.get(kind).unwrap().fit(&data, &params, &context).unwrap();
+        let shares = shares.into_inner().unwrap();
+        assert!(shares.is_sorted() && shares.last() == Some(&1.0), "{kind} {params}: {shares:?}");
     }
 }
 

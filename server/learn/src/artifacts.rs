@@ -4,11 +4,10 @@ use serde_json::{Value, json};
 use tenor_domain::{Digest, Error};
 
 use crate::baseline::Baseline;
-use crate::card::{self, CardInputs, SliceRow};
+use crate::card::{self, CardInputs};
 use crate::judgement::Judgement;
 use crate::metrics::Evaluation;
 use crate::model::{Scratch, label_of};
-use crate::slices::{SliceScores, slice_table};
 use crate::{Contribution, Examples, Lineage, Model, onnx, plot, report};
 
 /// Wrong answers that are kept.
@@ -18,8 +17,8 @@ const LISTED_FEATURES: usize = 100;
 const DRAWN_FEATURES: usize = 20;
 /// Contributions with each wrong answer.
 const EXPLAINED: usize = 10;
-/// The largest ONNX file that is made with every run; a deep forest would be larger.
-const MAX_ONNX_BYTES: usize = 32 << 20;
+/// The largest model of which an ONNX file is made with every run: 32 MiB of it, about; a deep forest would be larger.
+const MAX_ONNX_PARAMETERS: u64 = 1 << 20;
 /// Characters of a wrong answer's text.
 const SHOWN_CHARACTERS: usize = 2_000;
 
@@ -90,9 +89,9 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
         json_file("misclassified.json", &misclassified(inputs))?,
         json_file("metadata.json", &metadata(inputs))?,
         svg("plots/coverage_risk.svg", plot::coverage_risk(&judgement.coverage_risk)),
-        text("reports/slices.txt", slice_table(&judgement.slices)),
+        text("reports/slices.txt", report::slice_table(&judgement.slices)),
         json_file("reports/slices.json", &judgement.slices)?,
-        json_file("reports/coverage_risk.json", &judgement.coverage_risk.thinned())?,
+        json_file("reports/coverage_risk.json", &judgement.coverage_risk)?,
         json_file("reports/leakage.json", &judgement.leakage)?,
     ];
     if let Some(calibration) = &judgement.calibration {
@@ -100,7 +99,9 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
         artifacts.push(json_file("reports/calibration.json", calibration)?);
     }
     artifacts.extend(model_cards(inputs, &importances));
-    if let Some(bytes) = model.onnx(None)?.filter(|bytes| bytes.len() <= MAX_ONNX_BYTES) {
+    if model.size().parameters <= MAX_ONNX_PARAMETERS
+        && let Some(bytes) = model.onnx(None)?
+    {
         artifacts.push(Artifact { name: "model.onnx", media_type: onnx::MEDIA_TYPE, bytes });
     }
     Ok(artifacts)
@@ -108,21 +109,6 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
 
 /// The model card as Markdown and as HTML.
 fn model_cards(inputs: &Inputs<'_>, importances: &[(String, Vec<Contribution>)]) -> [Artifact; 2] {
-    let slices = &inputs.judgement.slices;
-    let names: Vec<String> = slices.slices.iter().map(|slice| format!("{}: {}", slice.by, slice.name)).collect();
-    let of_slice = |(slice, name)| {
-        let scores: &SliceScores = slice;
-        SliceRow {
-            name,
-            rows: scores.rows,
-            accuracy: scores.accuracy.value,
-            interval: scores.accuracy.interval,
-            macro_f1: Some(scores.macro_f1.value),
-        }
-    };
-    let judged = slices.slices.iter().zip(names.iter().map(String::as_str));
-    // A slice of a few rows is the worst or the best by chance.
-    let rows: Vec<SliceRow<'_>> = judged.filter(|(slice, _)| slice.rows >= slices.min_rows).map(of_slice).collect();
     let calibration = inputs.judgement.calibration.as_ref().map(|report| match report.temperature {
         Some(temperature) => format!("temperature {temperature:.4}"),
         None => report.method.as_str().to_owned(),
@@ -150,20 +136,14 @@ fn model_cards(inputs: &Inputs<'_>, importances: &[(String, Vec<Contribution>)])
         languages: None,
         test: Some(inputs.evaluation),
         validation: inputs.validation,
-        slices: Some(&rows),
+        slices: Some(&inputs.judgement.slices),
         features: Some(importances),
     };
+    let card = card::write(&card);
+    let file = |name, media_type, text: String| Artifact { name, media_type, bytes: text.into_bytes() };
     [
-        Artifact {
-            name: "model_card.md",
-            media_type: "text/markdown; charset=utf-8",
-            bytes: card::markdown(&card).into_bytes(),
-        },
-        Artifact {
-            name: "model_card.html",
-            media_type: "text/html; charset=utf-8",
-            bytes: card::html(&card).into_bytes(),
-        },
+        file("model_card.md", "text/markdown; charset=utf-8", card.markdown),
+        file("model_card.html", "text/html; charset=utf-8", card.html),
     ]
 }
 

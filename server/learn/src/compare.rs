@@ -3,13 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
-use tenor_features::random::Random;
 
 use crate::label_of;
-use crate::metrics::{Frame, check_rows, quantile};
+use crate::metrics::{Bootstrap, Frame, check_rows, defined, interval};
 use crate::statistics::{chi_square_tail, fair_coin_at_most};
 
 /// The scores whose difference is judged.
@@ -140,34 +138,23 @@ fn differences(frames: &[Frame<'_>; 2], options: &CompareOptions<'_>) -> Result<
     let scores = |weights: &[u32]| frames.each_ref().map(|frame| frame.scores(weights));
     let difference = |[first, second]: &[Vec<Option<f64>>; 2], place: usize| Some(second[place]? - first[place]?);
     let rows = frames[0].rows();
-    let samples: Vec<Vec<Option<f64>>> = (0..u64::from(options.resamples))
-        .into_par_iter()
-        .map_init(
-            || vec![0u32; rows],
-            |weights, number| {
-                options.stop.check()?;
-                weights.fill(0);
-                let mut random = Random::new(options.seed, number);
-                (0..rows).for_each(|_| weights[random.below(rows)] += 1);
-                let scores = scores(weights);
-                Ok(places.iter().map(|place| difference(&scores, *place)).collect())
-            },
-        )
-        .collect::<Result<_, Error>>()?;
+    let CompareOptions { resamples, seed, stop } = *options;
+    let samples: Vec<Vec<Option<f64>>> = Bootstrap { resamples, seed, stream: 0, stop }.draw(rows, |weights| {
+        let scores = scores(weights);
+        places.iter().map(|place| difference(&scores, *place)).collect()
+    })?;
     let whole = scores(&vec![1; rows]);
     let of_score = |(at, (name, place)): (usize, (&&str, &usize))| {
-        let mut values: Vec<f64> = samples.iter().filter_map(|sample| sample[at]).collect();
-        values.sort_by(f64::total_cmp);
-        let usable = !values.is_empty() && values.len() * 2 >= samples.len();
-        let bound = |share| usable.then(|| quantile(&values, share));
+        let values = defined(samples.iter().map(|sample| sample[at]));
+        let bounds = values.as_deref().map(interval);
         Difference {
             name: (*name).to_owned(),
             first: whole[0][*place],
             second: whole[1][*place],
             difference: difference(&whole, *place),
-            low: bound(0.025),
-            high: bound(0.975),
-            p: usable.then(|| two_sided(&values)),
+            low: bounds.map(|(low, _)| low),
+            high: bounds.map(|(_, high)| high),
+            p: values.as_deref().map(two_sided),
         }
     };
     Ok(COMPARED.iter().zip(&places).enumerate().map(of_score).collect())

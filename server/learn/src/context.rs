@@ -72,9 +72,11 @@ impl FitContext<'_> {
     pub fn metric(&self, key: &str, value: f64, step: i64) {
         (self.on_metric)(key, value, step);
     }
-    /// The state of an earlier attempt. A fit that goes on from it ends in the same model as one that was never interrupted.
-    pub fn resume(&self) -> Result<Option<Arrays>, Error> {
-        self.checkpoints.map_or(Ok(None), Checkpoints::load)
+    /// What `read` makes of the state of an earlier attempt. A fit that goes on from it ends in the same model as one that was never
+    /// interrupted. A state that cannot be read, as after an upgrade, is none: the fit starts anew.
+    pub fn resume<T>(&self, read: impl FnOnce(&Arrays) -> Result<T, Error>) -> Result<Option<T>, Error> {
+        let state = self.checkpoints.map_or(Ok(None), Checkpoints::load)?;
+        Ok(state.and_then(|state| read(&state).ok()))
     }
     /// Keeps the state that `state` makes, if it is time to. Called between two trees, epochs or iterations.
     pub fn checkpoint(&self, state: impl FnOnce() -> Arrays) -> Result<(), Error> {

@@ -21,7 +21,7 @@ impl Folds {
     pub fn stratified(labels: &[u32], k: u32, seed: u64) -> Result<Self, Error> {
         check(labels.len(), k, "rows")?;
         let mut order: Vec<u32> = (0..labels.len() as u32).collect();
-        shuffle(&mut order, seed);
+        Random::new(seed, 0).shuffle(&mut order);
         order.sort_by_key(|row| labels[*row as usize]);
         let mut of = vec![0; labels.len()];
         for (dealt, row) in order.into_iter().enumerate() {
@@ -44,7 +44,7 @@ impl Folds {
         }
         check(members.len(), k, "groups")?;
         let mut members: Vec<Vec<u32>> = members.into_values().collect();
-        shuffle(&mut members, seed);
+        Random::new(seed, 0).shuffle(&mut members);
         members.sort_by_key(|rows| std::cmp::Reverse(rows.len()));
 
         let mut totals: BTreeMap<u32, f64> = BTreeMap::new();
@@ -106,14 +106,6 @@ fn check(things: usize, k: u32, what: &str) -> Result<(), Error> {
         return Err(Error::invalid("folds", "take fewer than 2^32 - 1 rows; use a sample"));
     }
     Ok(())
-}
-
-/// Fisher and Yates.
-fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut random = Random::new(seed, 0);
-    for last in (1..items.len()).rev() {
-        items.swap(last, random.below(last + 1));
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::{Examples, TrainingData};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     pub slices: SliceReport,
+    /// With as many points as a picture shows.
     pub coverage_risk: CoverageRisk,
     /// Test rows that are near duplicates of training rows.
     pub leakage: Leakage,
@@ -37,7 +38,7 @@ impl Judgement {
         let slices = Slice::standard(&data.contract, test);
         Ok(Self {
             slices: evaluate_slices(&test.labels, probabilities, classes, &slices, &options)?,
-            coverage_risk: coverage_risk(&test.labels, probabilities, classes)?,
+            coverage_risk: coverage_risk(&test.labels, probabilities, classes)?.thinned(),
             leakage: find_leakage(
                 (&data.train).into(),
                 test.into(),

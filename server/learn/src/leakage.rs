@@ -1,7 +1,7 @@
 //! Rows of a test set that the model has seen, or nearly: near duplicates between two sets of texts.
 //!
 //! Candidates meet in a band of their [MinHash signatures](tenor_features::minhash) and are verified by the true Jaccard similarity
-//! of their word 3-grams. Memory: at most 200 bytes a row, whatever the texts hold.
+//! of their word 3-grams. Memory: some 200 bytes a row, whatever the texts hold.
 
 #[cfg(test)]
 mod tests;
@@ -87,7 +87,7 @@ pub fn find_leakage(train: Texts<'_>, others: Texts<'_>, options: &LeakageOption
     }
     let (seen, looked_at) = (prints(train.texts, options.stop)?, prints(others.texts, options.stop)?);
     let candidates = candidates(&seen, &looked_at, options)?;
-    let verified: Vec<Option<Leak>> = candidates
+    let verified: Vec<Vec<Option<(Leak, bool)>>> = candidates
         .par_chunks(CHUNK)
         .enumerate()
         .map(|(chunk, rows)| {
@@ -96,18 +96,18 @@ pub fn find_leakage(train: Texts<'_>, others: Texts<'_>, options: &LeakageOption
             let verify = |(at, candidates): (usize, &Vec<Candidate>)| {
                 let row = chunk * CHUNK + at;
                 let text = &others.texts[row];
-                let (similarity, found) = words.most_similar(text, train.texts, candidates)?;
+                let (similarity, found, same) = words.most_similar(text, train.texts, candidates)?;
                 let leak = Leak { train_row_id: train.row_ids[found], row_id: others.row_ids[row], similarity };
-                (similarity >= options.min_similarity).then_some(leak)
+                (similarity >= options.min_similarity).then_some((leak, same))
             };
             Ok(rows.iter().enumerate().map(verify).collect::<Vec<_>>())
         })
-        .collect::<Result<Vec<_>, Error>>()?
-        .concat();
-    let exact = verified.iter().zip(&looked_at).filter(|(leak, _)| leak.is_some_and(|leak| leak.similarity == 1.0));
+        .collect::<Result<_, Error>>()?;
+    let verified = || verified.iter().flatten();
+    let exact = verified().zip(&looked_at).filter(|(leak, _)| leak.is_some_and(|(_, same)| same));
     let short = exact.clone().filter(|(_, print)| print.is_short()).count() as u64;
     let exact = exact.count() as u64;
-    let leaks: Vec<Leak> = verified.into_iter().flatten().collect();
+    let leaks: Vec<Leak> = verified().flatten().map(|(leak, _)| *leak).collect();
     let rows = others.texts.len() as u64;
     Ok(Leakage { rows, share: leaks.len() as f64 / rows.max(1) as f64, exact, short, leaks })
 }
@@ -187,8 +187,8 @@ fn keep(candidates: &mut Vec<Candidate>, new: Candidate) {
     }
     let place = candidates.partition_point(|old| old.0 > new.0 || old.0 == new.0 && old.1 < new.1);
     if place < MAX_VERIFIED {
+        candidates.truncate(MAX_VERIFIED - 1);
         candidates.insert(place, new);
-        candidates.truncate(MAX_VERIFIED);
     }
 }
 
@@ -201,9 +201,10 @@ struct Words {
 }
 
 impl Words {
-    /// The candidate with the largest Jaccard similarity to `text`; of equals the first row.
-    fn most_similar(&mut self, text: &str, train: &[String], candidates: &[Candidate]) -> Option<(f64, usize)> {
-        let mut best: Option<(f64, usize)> = None;
+    /// The candidate with the largest Jaccard similarity to `text`, and whether it has the same words; of equals one that has, then the
+    /// first row.
+    fn most_similar(&mut self, text: &str, train: &[String], candidates: &[Candidate]) -> Option<(f64, usize, bool)> {
+        let mut best: Option<(f64, usize, bool)> = None;
         if candidates.is_empty() {
             return None;
         }
@@ -212,8 +213,11 @@ impl Words {
             let row = row as usize;
             let same = self.read(&train[row], false) == whole;
             let similarity = if same { 1.0 } else { jaccard(&self.of_row, &self.of_candidate) };
-            if best.is_none_or(|(most, first)| similarity > most || similarity == most && row < first) {
-                best = Some((similarity, row));
+            let is_better = |(most, first, was_same): (f64, usize, bool)| {
+                (similarity, same) > (most, was_same) || (similarity, same) == (most, was_same) && row < first
+            };
+            if best.is_none_or(is_better) {
+                best = Some((similarity, row, same));
             }
         }
         best

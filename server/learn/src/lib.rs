@@ -15,6 +15,7 @@ pub mod folds;
 mod html;
 pub mod judgement;
 pub mod leakage;
+pub mod link;
 pub mod metrics;
 mod model;
 pub mod noise;
@@ -26,7 +27,7 @@ mod registry;
 pub mod report;
 pub mod slices;
 pub mod state;
-pub mod statistics;
+mod statistics;
 #[cfg(test)]
 mod testing;
 pub mod threshold;

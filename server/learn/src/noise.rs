@@ -61,14 +61,7 @@ pub fn find_label_noise(labels: &[u32], probabilities: &[f64], classes: usize) -
     Ok(LabelNoise { rows: labels.len() as u64, thresholds, confident_joint, joint, noise_rate, suspects })
 }
 
-/// `(p[given] - max p[other] + 1) / 2` for each row, in their order: cleanlab's label quality by normalised margin. The same
-/// errors as [`evaluate`](crate::evaluate).
-pub fn label_quality(labels: &[u32], probabilities: &[f64], classes: usize) -> Result<Vec<f64>, Error> {
-    check_rows(labels, probabilities, classes)?;
-    let rows = probabilities.chunks_exact(classes).zip(labels);
-    Ok(rows.map(|(row, label)| normalised_margin(row, *label as usize)).collect())
-}
-
+/// `(p[given] - max p[other] + 1) / 2`: cleanlab's label quality by normalised margin.
 fn normalised_margin(row: &[f64], given: usize) -> f64 {
     let others = row.iter().enumerate().filter(|(class, _)| *class != given);
     (row[given] - others.map(|(_, p)| *p).fold(0.0, f64::max) + 1.0) / 2.0
@@ -86,8 +79,8 @@ fn thresholds(labels: &[u32], probabilities: &[f64], classes: usize) -> (Vec<u64
     (counts, thresholds)
 }
 
-/// The class that reaches its threshold; of several the likeliest class of all, or the first of those that do, when the likeliest
-/// does not.
+/// The class that reaches its threshold; of several the likeliest of those that do (Northcutt et al. 2021, equation 1). cleanlab takes
+/// the likeliest class of all there, whether it reaches its own or not.
 fn confident_class(row: &[f64], thresholds: &[Option<f64>]) -> Option<usize> {
     let confident = |class: &usize| thresholds[*class].is_some_and(|threshold| row[*class] >= threshold - SLACK);
     let mut reached = (0..row.len()).filter(confident);
@@ -113,9 +106,10 @@ mod tests {
     use tenor_features::random::Random;
 
     use super::*;
-    use crate::calibration::{CalibrationMethod, Calibrator};
+    use crate::calibration::Calibrator;
     use crate::folds::Folds;
     use crate::testing::{flat, golden};
+    use tenor_domain::CalibrationMethod;
 
     /// cleanlab 2.9.0: the same rows in the same order, the same confident joint; scores within 1e-12. Its joint is made of whole
     /// rows: within two of them.
@@ -132,9 +126,9 @@ mod tests {
             for (ours, theirs) in found.joint.concat().iter().zip(flat(&case["joint"])) {
                 assert!((ours - theirs).abs() <= 2.0 / labels.len() as f64, "{ours} {theirs}");
             }
-            let quality = label_quality(&labels, &probabilities, classes).unwrap();
-            for (ours, theirs) in quality.iter().zip(case["quality"].as_array().unwrap()) {
-                assert!((ours - theirs.as_f64().unwrap()).abs() < 1e-12);
+            let rows = probabilities.chunks_exact(classes).zip(&labels);
+            for ((row, label), theirs) in rows.zip(case["quality"].as_array().unwrap()) {
+                assert!((normalised_margin(row, *label as usize) - theirs.as_f64().unwrap()).abs() < 1e-12);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::metrics::{Evaluation, Score};
+use crate::slices::{SliceReport, SliceScores};
 
 /// The report of scikit-learn's `classification_report`, each number with its 95 % interval, then the overall scores beside what
 /// guessing from the class shares would give.
@@ -13,7 +14,7 @@ pub fn classification_report(evaluation: &Evaluation) -> String {
     out.push('\n');
     for class in &evaluation.per_class {
         let name = clip(&class.label, width);
-        let cells = [&class.precision, &class.recall, &class.f1].map(cell);
+        let cells = [&class.precision, &class.recall, &class.f1].map(score_cell);
         line(
             &mut out,
             &format!("{name:>width$} {:>24} {:>24} {:>24} {:>9}", cells[0], cells[1], cells[2], class.support),
@@ -21,7 +22,7 @@ pub fn classification_report(evaluation: &Evaluation) -> String {
     }
     out.push('\n');
     let rows = evaluation.rows;
-    let score = |name: &str| evaluation.score(name).map_or_else(String::new, cell);
+    let score = |name: &str| evaluation.score(name).map_or_else(String::new, score_cell);
     line(&mut out, &format!("{:>width$} {:>24} {:>24} {:>24} {rows:>9}", "accuracy", "", "", score("accuracy")));
     for (name, prefix) in [("macro avg", "macro"), ("weighted avg", "weighted")] {
         let cells = ["precision", "recall", "f1"].map(|of| score(&format!("{prefix}_{of}")));
@@ -30,7 +31,7 @@ pub fn classification_report(evaluation: &Evaluation) -> String {
     let _ = writeln!(out, "\n{:<20} {:>24} {:>10}", "score", "value [95 % interval]", "guessing");
     for score in &evaluation.scores {
         let guessing = score.baseline.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
-        let _ = writeln!(out, "{:<20} {:>24} {guessing:>10}", score.name, cell(score));
+        let _ = writeln!(out, "{:<20} {:>24} {guessing:>10}", score.name, score_cell(score));
     }
     if evaluation.resamples == 0 {
         out.push_str("\nno intervals: bootstrap was off\n");
@@ -59,6 +60,29 @@ pub fn confusion_table(evaluation: &Evaluation) -> String {
     out
 }
 
+/// The scores of slices as a table.
+pub fn slice_table(report: &SliceReport) -> String {
+    let title = |slice: &SliceScores| clip(&slice.title(), 40);
+    let mut out = format!("{:<40} {:>8} {:>24} {:>24} {:>24}\n", "slice", "rows", "accuracy", "macro F1", "ECE");
+    for slice in std::iter::once(&report.overall).chain(&report.slices) {
+        let cells = [slice.accuracy, slice.macro_f1, slice.ece].map(|it| cell(Some(it.value), it.interval));
+        let _ =
+            writeln!(out, "{:<40} {:>8} {:>24} {:>24} {:>24}", title(slice), slice.rows, cells[0], cells[1], cells[2]);
+    }
+    for (what, worst) in
+        [("smallest upper bound of accuracy", report.worst_by_accuracy), ("lowest macro F1", report.worst_by_macro_f1)]
+    {
+        let name = worst.and_then(|at| report.slices.get(at)).map_or_else(|| "none".to_owned(), title);
+        let _ = writeln!(out, "{what} with {} rows or more: {name}", report.min_rows);
+    }
+    out
+}
+
+/// A number of unknown size, such as a limit of a feature.
+pub(crate) fn plain(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.3}") }
+}
+
 fn name_width(evaluation: &Evaluation) -> usize {
     evaluation.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).clamp(5, 24)
 }
@@ -68,11 +92,15 @@ fn clip(name: &str, width: usize) -> String {
     name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width).collect()
 }
 
-fn cell(score: &Score) -> String {
-    match (score.value, score.low, score.high) {
-        (Some(value), Some(low), Some(high)) => format!("{value:.4} [{low:.4}, {high:.4}]"),
-        (Some(value), _, _) => format!("{value:.4}"),
-        (None, _, _) => "-".to_owned(),
+fn score_cell(score: &Score) -> String {
+    cell(score.value, score.low.zip(score.high))
+}
+
+fn cell(value: Option<f64>, interval: Option<(f64, f64)>) -> String {
+    match (value, interval) {
+        (Some(value), Some((low, high))) => format!("{value:.4} [{low:.4}, {high:.4}]"),
+        (Some(value), None) => format!("{value:.4}"),
+        (None, _) => "-".to_owned(),
     }
 }
 

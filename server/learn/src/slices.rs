@@ -3,16 +3,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
-use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
 use tenor_features::contract::{FeatureContract, FeatureSource};
-use tenor_features::random::Random;
 
 use crate::Examples;
-use crate::metrics::{Frame, check_rows, quantile};
+use crate::metrics::{Bootstrap, Frame, check_rows, defined, interval, quantile};
+use crate::report::plain;
 use crate::statistics::wilson;
 
 /// Some rows with a name.
@@ -59,14 +56,13 @@ impl Slice {
     /// Slices between ascending `edges`: up to the first, above it up to the second, and so on, above the last. Empty ones are
     /// left out, and so are rows whose value is NaN.
     pub fn by_edges(by: &str, values: &[f64], edges: &[f64]) -> Vec<Self> {
-        let number = |value: f64| if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") };
         let of_part = |part: usize| {
             let (low, high) = (part.checked_sub(1).map(|at| edges[at]), edges.get(part).copied());
             let name = match (low, high) {
                 (None, None) => "all".to_owned(),
-                (None, Some(high)) => format!("up to {}", number(high)),
-                (Some(low), None) => format!("above {}", number(low)),
-                (Some(low), Some(high)) => format!("above {} up to {}", number(low), number(high)),
+                (None, Some(high)) => format!("up to {}", plain(high)),
+                (Some(low), None) => format!("above {}", plain(low)),
+                (Some(low), Some(high)) => format!("above {} up to {}", plain(low), plain(high)),
             };
             let inside =
                 |value: &f64| low.is_none_or(|low| *value > low) && high.map_or(!value.is_nan(), |high| *value <= high);
@@ -148,6 +144,13 @@ pub struct SliceReport {
     pub worst_by_macro_f1: Option<usize>,
 }
 
+impl SliceReport {
+    /// The slices with `min_rows` or more: a few rows are good or bad by chance.
+    pub fn judged(&self) -> impl Iterator<Item = &SliceScores> {
+        self.slices.iter().filter(|slice| slice.rows >= self.min_rows)
+    }
+}
+
 /// Judges each slice of `probabilities` (row-major, one a class). Deterministic for any number of threads. Rows that do not exist
 /// are an error, and so is what is one for [`evaluate`](crate::evaluate).
 pub fn evaluate_slices(
@@ -183,27 +186,21 @@ pub fn evaluate_slices(
 }
 
 impl SliceScores {
+    /// `length: up to 120`.
+    pub fn title(&self) -> String {
+        format!("{}: {}", self.by, self.name)
+    }
+
     fn of(slice: &Slice, frame: &Frame<'_>, number: u64, options: &SliceOptions<'_>) -> Result<Self, Error> {
         let rows = frame.rows();
-        let samples: Vec<[f64; 2]> = (0..u64::from(options.resamples))
-            .into_par_iter()
-            .map_init(
-                || vec![0u32; rows],
-                |weights, sample| {
-                    options.stop.check()?;
-                    weights.fill(0);
-                    let mut random = Random::new(options.seed, number << 32 | sample);
-                    (0..rows).for_each(|_| weights[random.below(rows)] += 1);
-                    Ok(scores(frame, weights))
-                },
-            )
-            .collect::<Result<_, Error>>()?;
+        let SliceOptions { resamples, seed, stop, .. } = *options;
+        let bootstrap = Bootstrap { resamples, seed, stream: number << 32, stop };
+        let samples = bootstrap.draw(rows, |weights| scores(frame, weights))?;
         let ones = vec![1; rows];
         let values = scores(frame, &ones);
         let estimate = |at: usize| {
-            let mut drawn: Vec<f64> = samples.iter().map(|sample| sample[at]).collect();
-            drawn.sort_by(f64::total_cmp);
-            let interval = (!drawn.is_empty()).then(|| (quantile(&drawn, 0.025), quantile(&drawn, 0.975)));
+            let drawn = defined(samples.iter().map(|sample| Some(sample[at])));
+            let interval = drawn.map(|drawn| interval(&drawn));
             Estimate { value: values[at], interval }
         };
         let right = frame.confusion(&ones).right();
@@ -223,28 +220,4 @@ fn scores(frame: &Frame<'_>, weights: &[u32]) -> [f64; 2] {
     let rates = frame.confusion(weights).rates();
     let present: Vec<f64> = rates.iter().filter(|class| class.support > 0).map(|class| class.f1).collect();
     [present.iter().sum::<f64>() / present.len().max(1) as f64, frame.calibration_error(weights)]
-}
-
-/// The report as a table for a terminal.
-pub fn slice_table(report: &SliceReport) -> String {
-    let title = |slice: &SliceScores| {
-        let title = format!("{}: {}", slice.by, slice.name);
-        title.chars().map(|c| if c.is_control() { ' ' } else { c }).take(40).collect::<String>()
-    };
-    let mut out = format!("{:<40} {:>8} {:>24} {:>24} {:>24}\n", "slice", "rows", "accuracy", "macro F1", "ECE");
-    for slice in std::iter::once(&report.overall).chain(&report.slices) {
-        let cells = [slice.accuracy, slice.macro_f1, slice.ece].map(|estimate| match estimate.interval {
-            Some((low, high)) => format!("{:.4} [{low:.4}, {high:.4}]", estimate.value),
-            None => format!("{:.4}", estimate.value),
-        });
-        let _ =
-            writeln!(out, "{:<40} {:>8} {:>24} {:>24} {:>24}", title(slice), slice.rows, cells[0], cells[1], cells[2]);
-    }
-    for (what, worst) in
-        [("smallest upper bound of accuracy", report.worst_by_accuracy), ("lowest macro F1", report.worst_by_macro_f1)]
-    {
-        let name = worst.and_then(|at| report.slices.get(at)).map_or_else(|| "none".to_owned(), title);
-        let _ = writeln!(out, "{what} with {} rows or more: {name}", report.min_rows);
-    }
-    out
 }

@@ -1,6 +1,6 @@
 //! Arrays as the bytes of a file that only this program reads: checkpoints and feature blocks.
 //!
-//! SHA-256 of the rest, then safetensors. A file that is cut or changed is no state at all.
+//! Safetensors, then SHA-256 of them. A file that is cut or changed is no state at all.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::serialize;
@@ -13,16 +13,16 @@ const DIGEST_BYTES: usize = 32;
 
 /// The bytes of `state`.
 pub fn to_bytes(state: &Arrays) -> Result<Vec<u8>, Error> {
-    let body = serialize(state.iter().map(|(name, array)| (name, Tensor::new(array))), None);
-    let body = body.map_err(|error| Error::internal(format!("cannot write the state: {error}")))?;
-    let mut bytes = Digest::of(&body).as_bytes().to_vec();
-    bytes.extend_from_slice(&body);
+    let bytes = serialize(state.iter().map(|(name, array)| (name, Tensor::new(array))), None);
+    let mut bytes = bytes.map_err(|error| Error::internal(format!("cannot write the state: {error}")))?;
+    let digest = Digest::of(&bytes);
+    bytes.extend_from_slice(digest.as_bytes());
     Ok(bytes)
 }
 
 /// Reads what [`to_bytes`] wrote; `None` for anything else.
 pub fn from_bytes(bytes: &[u8]) -> Option<Arrays> {
-    let (digest, body) = bytes.split_at_checked(DIGEST_BYTES)?;
+    let (body, digest) = bytes.split_last_chunk::<DIGEST_BYTES>()?;
     if Digest::of(body).as_bytes() != digest {
         return None;
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use tenor_domain::{AliasName, Clock, Error, Etag, ExperimentName, ModelName, RequestId, RunId, SplitId};
+use tenor_domain::{
+    AliasName, CalibrationMethod, Clock, Error, Etag, ExperimentName, ModelName, RequestId, RunId, SplitId,
+};
 use tenor_platform::{ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, SearchRuns, TrainSpec};
 use tenor_proto::v1 as pb;
 use tenor_proto::v1::experiment_service_server::ExperimentService;
@@ -113,7 +115,10 @@ impl ExperimentService for Experiments {
             seed: request.seed,
             name: request.name,
             tags: request.tags,
-            calibration: decode::given(&request.calibration).map(str::to_owned),
+            calibration: decode::given(&request.calibration)
+                .map(CalibrationMethod::parse)
+                .transpose()
+                .map_err(status)?,
             register_model: decode::given(&request.register_model).map(ModelName::parse).transpose().map_err(status)?,
             aliases: aliases.map_err(status)?,
         };

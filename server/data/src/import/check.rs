@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ImportOptions;
 use crate::columns::{ColumnMap, LabelKind, Role};
-use crate::minhash::{Signature, signature};
+use crate::minhash::{Shingles, Signature};
 use crate::reader::{Block, Location, Malformed, Record, Utf8, Visit};
 use crate::rules::{Findings, Policy, RuleId, RuleSetting, Severity};
 use crate::value::{Scalar, star, time_ms, vote_count, votes};
@@ -71,6 +71,7 @@ impl Checker<'_> {
             next: 0,
             columns: Columns::default(),
             rows: Vec::new(),
+            shingles: Shingles::default(),
             refused: Vec::new(),
             findings: Findings::default(),
             repairs: BTreeMap::new(),
@@ -127,6 +128,7 @@ struct State<'a> {
     next: usize,
     columns: Columns,
     rows: Vec<RowFacts>,
+    shingles: Shingles,
     refused: Vec<Refused>,
     findings: Findings,
     repairs: BTreeMap<RuleId, u64>,
@@ -357,7 +359,7 @@ impl Visit for State<'_> {
             chars,
             words,
             repaired: !verdict.repairs.is_empty(),
-            signature: signature(&text),
+            signature: self.shingles.signature_of(&text),
         });
         self.columns.line.push(at.line as i64);
         self.columns.text.push(text.into_owned());

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ProcessOptions, SplitMethod};
 use crate::aggregate::FOLDS;
-use crate::minhash::{Groups, Signature, join_near, signature};
+use crate::minhash::{Groups, Shingles, Signature, join_near};
 use crate::split::{mix, stratified, temporal};
 use crate::table::{ROW_GROUP_ROWS, TableReader};
 use crate::work::ordered;
@@ -90,13 +90,14 @@ fn read_facts(table: &TableReader, offset: usize, rows: usize, options: &Process
         facts.label.push(label);
     }
     let near = options.near_duplicates_together && options.split != SplitMethod::Temporal;
+    let mut shingles = Shingles::default();
     for text in frame.column("text")?.str()?.iter() {
         let text = text.unwrap_or("");
         let cleaned = clean(options.cleaning, text);
         facts.chars.push(text.chars().count() as u32);
         facts.text.push(if cleaned.is_empty() { 0 } else { xxh3_64(cleaned.as_bytes()).max(1) });
         if near {
-            facts.signature.push(signature(&cleaned));
+            facts.signature.push(shingles.signature_of(&cleaned));
         }
     }
     Ok(facts)

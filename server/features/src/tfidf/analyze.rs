@@ -112,20 +112,20 @@ impl Analyzer {
 /// An [`Analyzer`] ready for work.
 #[derive(Debug, Clone)]
 pub(super) struct Cutter {
-    pub unit: Unit,
+    pub analyzer: Analyzer,
     stemming: Option<Algorithm>,
     stop_words: HashSet<String>,
 }
 
 impl Cutter {
     /// Of a checked analyzer.
-    pub fn new(analyzer: &Analyzer) -> Self {
+    pub fn new(analyzer: Analyzer) -> Self {
         let algorithm =
             |name: &String| ALGORITHMS.iter().find(|(known, _)| known == name).map(|(_, algorithm)| *algorithm);
         Self {
-            unit: analyzer.unit,
             stemming: analyzer.stemming.as_ref().and_then(algorithm),
             stop_words: analyzer.stop_words.iter().cloned().collect(),
+            analyzer,
         }
     }
 
@@ -139,15 +139,17 @@ impl Cutter {
         if self.stop_words.contains(word) {
             return;
         }
-        match self.stemming {
-            Some(algorithm) => take(&Stemmer::create(algorithm).stem(word)),
-            None => take(word),
+        let Some(algorithm) = self.stemming else { return take(word) };
+        let stem = Stemmer::create(algorithm).stem(word);
+        // Nothing is left of a word that is all ornament, such as the Arabic tatweel.
+        if !stem.is_empty() {
+            take(&stem);
         }
     }
 
     /// Gives the raw units of `text` in their order; `None` is a border that no term crosses.
     pub fn for_each<'a>(&self, text: &'a str, mut take: impl FnMut(Option<&'a str>)) {
-        match self.unit {
+        match self.analyzer.unit {
             Unit::Word => tokens(text).for_each(|word| take(Some(word))),
             Unit::Char => {
                 for (at, word) in text.split_whitespace().enumerate() {

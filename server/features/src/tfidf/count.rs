@@ -10,6 +10,8 @@ use crate::hash::{Interner, hash_u64};
 
 /// Positions that one part's table is made for: bounds the memory of a part to about 200 MB.
 const POSITIONS_A_PART: usize = 1 << 22;
+/// Positions between two looks at whether to stop, about.
+const POSITIONS_A_CHECK: usize = 1 << 16;
 
 /// How often something occurs, and in how many documents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,9 +130,11 @@ pub(super) fn count_pairs(
         .into_par_iter()
         .map(|part| {
             let mut table = Table::new();
+            let mut looked = 0;
             for (document, range) in ranges(&documents.ends) {
-                if document % 4_096 == 0 {
+                if range.start >= looked {
                     stop.check()?;
+                    looked = range.start + POSITIONS_A_CHECK;
                 }
                 let last_words = documents.tokens.get(range.start + n - 1..range.end).unwrap_or_default();
                 for (&first, &word) in shorter[range].iter().zip(last_words) {
@@ -167,18 +171,29 @@ pub(super) fn number_positions(
     stop: Stop<'_>,
 ) -> Result<Vec<u32>, Error> {
     let mut numbers = vec![NONE; shorter.len()];
-    for (document, range) in ranges(&documents.ends) {
-        if document % 4_096 == 0 {
-            stop.check()?;
-        }
-        let last_words = documents.tokens.get(range.start + n - 1..range.end).unwrap_or_default();
-        for ((number, &first), &word) in numbers[range.clone()].iter_mut().zip(&shorter[range]).zip(last_words) {
-            if first != NONE {
-                let key = (first, word);
-                *number = grams.keys.binary_search(&key).map_or(NONE, |number| number as u32);
+    // Blocks of whole documents, each with its part of the numbers.
+    let (mut blocks, mut rest, mut first) = (Vec::new(), numbers.as_mut_slice(), 0);
+    let all: Vec<std::ops::Range<usize>> = ranges(&documents.ends).map(|(_, range)| range).collect();
+    for block in all.chunk_by(|a, b| a.start / POSITIONS_A_CHECK == b.start / POSITIONS_A_CHECK) {
+        let end = block.last().map_or(first, |range| range.end);
+        let (numbers, later) = rest.split_at_mut(end - first);
+        blocks.push((first, block, numbers));
+        (rest, first) = (later, end);
+    }
+    blocks.into_par_iter().try_for_each(|(first, block, numbers)| {
+        stop.check()?;
+        for range in block {
+            let last_words = documents.tokens.get(range.start + n - 1..range.end).unwrap_or_default();
+            let numbers = &mut numbers[range.start - first..range.end - first];
+            for ((number, &first), &word) in numbers.iter_mut().zip(&shorter[range.clone()]).zip(last_words) {
+                if first != NONE {
+                    let key = (first, word);
+                    *number = grams.keys.binary_search(&key).map_or(NONE, |number| number as u32);
+                }
             }
         }
-    }
+        Ok::<(), Error>(())
+    })?;
     Ok(numbers)
 }
 

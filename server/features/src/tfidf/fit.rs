@@ -76,7 +76,7 @@ fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>)
     if texts.len() >= NONE as usize {
         return Err(Error::invalid("texts", "must be fewer than 2^32 - 1; take a sample"));
     }
-    let documents = read(texts, &Cutter::new(&params.analyzer), stop)?;
+    let documents = read(texts, &Cutter::new(params.analyzer.clone()), stop)?;
     // A longer n-gram occurs in no more documents than the shorter ones within it, so what is rare stays out at once.
     let mut shorter: Vec<u32> = documents
         .tokens

@@ -17,7 +17,7 @@ use crate::sparse::{CsrMatrix, SparseRow};
 const BORDER: u64 = 0;
 
 /// How terms become columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Hashing {
     /// There are `2^bits` columns.
     pub bits: u32,
@@ -37,7 +37,7 @@ impl Hashing {
         params: &TfidfParams,
         stop: Stop<'_>,
     ) -> Result<(Tfidf, CsrMatrix), Error> {
-        let cutter = Cutter::new(&params.analyzer);
+        let cutter = Cutter::new(params.analyzer.clone());
         // The columns of each document, ascending, as often as they occur.
         let documents: Vec<(Vec<u32>, Vec<usize>)> = texts
             .par_chunks(CHUNK)

@@ -48,7 +48,7 @@ pub struct TfidfParams {
     /// Whether a count of n counts as `1 + ln(n)`.
     pub sublinear: bool,
     /// With a number b, columns are hashes of terms, `2^b` of them: no vocabulary is kept, names are lost, and `min_df`, `max_df` and
-    /// `max_features` play no part. 10 to 24.
+    /// `max_features` play no part. 10 to 22.
     #[serde(default)]
     pub hash_bits: Option<u32>,
 }
@@ -71,7 +71,7 @@ impl Default for TfidfParams {
 impl TfidfParams {
     pub const MAX_NGRAM: u32 = 5;
     pub const MAX_CHAR_NGRAM: u32 = 8;
-    pub const HASH_BITS: std::ops::RangeInclusive<u32> = 10..=24;
+    pub const HASH_BITS: std::ops::RangeInclusive<u32> = 10..=22;
 
     /// Checks the ranges; the error names the field.
     pub fn check(&self) -> Result<(), Error> {
@@ -96,7 +96,7 @@ impl TfidfParams {
             return Err(Error::invalid("max_features", "must be at least 1, or null for no limit"));
         }
         if let Some(bits) = self.hash_bits.filter(|bits| !Self::HASH_BITS.contains(bits)) {
-            return Err(Error::invalid("hash_bits", format!("must be null or 10 to 24, got {bits}")));
+            return Err(Error::invalid("hash_bits", format!("must be null or 10 to 22, got {bits}")));
         }
         Ok(())
     }
@@ -117,7 +117,6 @@ enum Columns {
 /// A fitted vectorizer. `Send`, `Sync`, cheap to read from many threads.
 #[derive(Debug, Clone)]
 pub struct Tfidf {
-    analyzer: Analyzer,
     cutter: Cutter,
     columns: Columns,
     idf: Vec<f64>,
@@ -128,14 +127,12 @@ pub struct Tfidf {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Layout {
     analyzer: Analyzer,
-    /// Bits, shortest and longest n-gram.
-    hashing: Option<(u32, u32, u32)>,
+    hashing: Option<Hashing>,
 }
 
 impl Tfidf {
     fn new(params: &TfidfParams, columns: Columns, idf: Vec<f64>) -> Self {
-        let cutter = Cutter::new(&params.analyzer);
-        Self { analyzer: params.analyzer.clone(), cutter, columns, idf, sublinear: params.sublinear }
+        Self { cutter: Cutter::new(params.analyzer.clone()), columns, idf, sublinear: params.sublinear }
     }
 
     /// Number of columns.
@@ -157,7 +154,7 @@ impl Tfidf {
     }
     /// What the units of the terms are.
     pub fn unit(&self) -> Unit {
-        self.analyzer.unit
+        self.cutter.analyzer.unit
     }
     /// Whether columns are hashes and have no names.
     pub fn is_hashed(&self) -> bool {
@@ -172,12 +169,12 @@ impl Tfidf {
         arrays.insert(format!("{prefix}.idf"), Array::F64(self.idf.clone()));
         arrays.insert(format!("{prefix}.sublinear"), Array::U64(vec![u64::from(self.sublinear)]));
         let hashing = match self.columns {
-            Columns::Hashed(hashing) => Some((hashing.bits, hashing.ngram_min, hashing.ngram_max)),
+            Columns::Hashed(hashing) => Some(hashing),
             Columns::Terms(_) => None,
         };
         // Files of plain words are as they were before there was anything else.
-        if hashing.is_some() || !self.analyzer.is_plain() {
-            let layout = Layout { analyzer: self.analyzer.clone(), hashing };
+        if hashing.is_some() || !self.cutter.analyzer.is_plain() {
+            let layout = Layout { analyzer: self.cutter.analyzer.clone(), hashing };
             // Strings and numbers always serialise; an empty array would be refused on reading.
             arrays.insert(format!("{prefix}.layout"), Array::U8(serde_json::to_vec(&layout).unwrap_or_default()));
         }
@@ -196,16 +193,13 @@ impl Tfidf {
         layout.analyzer.check().map_err(|error| wrong_layout(format!("is wrong: {error}")))?;
         let idf = arrays.f64s(&name("idf"))?.to_vec();
         let columns = match layout.hashing {
-            Some((bits, ngram_min, ngram_max)) => {
-                let params = TfidfParams {
-                    analyzer: layout.analyzer.clone(),
-                    ngram_min,
-                    ngram_max,
-                    hash_bits: Some(bits),
-                    ..TfidfParams::default()
-                };
+            Some(hashing) => {
+                let Hashing { bits, ngram_min, ngram_max } = hashing;
+                let analyzer = layout.analyzer.clone();
+                let params =
+                    TfidfParams { analyzer, ngram_min, ngram_max, hash_bits: Some(bits), ..TfidfParams::default() };
                 params.check().map_err(|error| wrong_layout(format!("is wrong: {error}")))?;
-                Columns::Hashed(Hashing { bits, ngram_min, ngram_max })
+                Columns::Hashed(hashing)
             }
             None => {
                 let vocabulary = Vocabulary::new(&arrays.texts(&name("terms"))?, layout.analyzer.unit);
@@ -228,6 +222,6 @@ impl Tfidf {
             1 => true,
             _ => return Err(broken(&name("sublinear"), "must be 0 or 1")),
         };
-        Ok(Self { cutter: Cutter::new(&layout.analyzer), analyzer: layout.analyzer, columns, idf, sublinear })
+        Ok(Self { cutter: Cutter::new(layout.analyzer), columns, idf, sublinear })
     }
 }

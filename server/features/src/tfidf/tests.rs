@@ -74,6 +74,14 @@ fn stems_stand_for_their_words_and_stop_words_leave_no_gap() {
 }
 
 #[test]
+fn a_word_without_a_stem_is_left_out() {
+    let analyzer = Analyzer { stemming: Some("arabic".into()), ..Analyzer::default() };
+    let texts = ["\u{640}\u{640} كتاب", "\u{640}\u{640} كتاب"];
+    let tfidf = fitted(&texts, &TfidfParams { analyzer, ..TfidfParams::default() });
+    assert_eq!(tfidf.width(), 1);
+}
+
+#[test]
 fn hashed_columns_need_no_vocabulary_and_keep_what_differs_apart() {
     let params = TfidfParams { hash_bits: Some(16), ..TfidfParams::default() };
     let texts = ["great book great read", "slow book", "great ending of a slow read", ""];
@@ -82,10 +90,15 @@ fn hashed_columns_need_no_vocabulary_and_keep_what_differs_apart() {
     assert_eq!(tfidf.transform(&texts, Stop::never()).unwrap(), matrix);
     // As many columns a row as there are different n-grams: no two share one here.
     assert_eq!((0..4).map(|row| matrix.row(row).columns.len()).collect::<Vec<_>>(), [6, 3, 9, 0]);
+    // Stored models hold weights of these columns: the hash must never change.
+    assert_eq!(matrix.row(1).columns, [13_076, 31_689, 41_003]);
     let mut arrays = Arrays::default();
     tfidf.save("tfidf", &mut arrays);
     assert_eq!(Tfidf::load("tfidf", &arrays).unwrap().transform(&texts, Stop::never()).unwrap(), matrix);
-    arrays.insert("tfidf.layout", Array::U8(br#"{"analyzer":{},"hashing":[60,1,2]}"#.to_vec()));
+    arrays.insert(
+        "tfidf.layout",
+        Array::U8(br#"{"analyzer":{},"hashing":{"bits":60,"ngram_min":1,"ngram_max":2}}"#.to_vec()),
+    );
     assert_eq!(Tfidf::load("tfidf", &arrays).unwrap_err().reason, "BROKEN_MODEL_FILE");
 }
 

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tenor_domain::{Clock as _, Digest, Error, Metric, SystemClock};
+use tenor_domain::{CalibrationMethod, Clock as _, Digest, Error, Metric, SystemClock};
 use tenor_features::Stop;
 use tenor_features::contract::FeatureContract;
 use tenor_learn::artifacts::{self, Artifact};
 use tenor_learn::baseline::Baseline;
-use tenor_learn::calibration::{Calibrated, CalibrationMethod, Calibrator};
+use tenor_learn::calibration::{Calibrated, Calibrator};
 use tenor_learn::judgement::Judgement;
 use tenor_learn::{
     Blocks, EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
@@ -66,6 +66,10 @@ impl Training {
             validation: Some(load(&self.parts.validation)?).filter(|rows| !rows.is_empty()),
             contract: contract.clone(),
         };
+        if self.calibration.is_some() && data.validation.is_none() {
+            let text = "needs validation rows to learn from, and the split has none; split more rows, or leave it out";
+            return Err(Error::invalid("calibration", text));
+        }
         let test = load(&self.parts.test)?;
         let wanted = || cancelled.load(Ordering::Relaxed);
         let history = Mutex::new(Vec::new());
@@ -88,20 +92,25 @@ impl Training {
         let params = trainer.check_params(&self.params)?;
         let started = Instant::now();
         let fitted = trainer.fit(&data, &params, &context)?;
-        let answered = context.in_pool(|| Answered::of(fitted, self.calibration, &data, &test, &context))?;
         let seconds = started.elapsed().as_secs_f64();
 
         progress(0.8, "evaluate");
-        let judged = context.in_pool(|| Judged::of(&answered, &data, &test, &context))?;
+        let baseline = Baseline::of(&contract, &data.train);
+        let (answered, judged) = context.in_pool(|| {
+            let answered = Answered::of(fitted, self.calibration, &data, &test, &context)?;
+            let judged = Judged::of(&answered, &baseline, &data, &test, &context)?;
+            Ok((answered, judged))
+        })?;
 
         progress(0.95, "artifacts");
         let mut metrics = judged.test.metrics("test/");
         metrics.extend(judged.validation.iter().flat_map(|evaluation| evaluation.metrics("val/")));
-        metrics.extend(judged.judgement.metrics());
+        let of_judgement = judged.judgement.metrics();
         metrics.insert("fit_seconds".to_owned(), seconds);
+        metrics.extend(of_judgement.clone());
         let model = answered.model.as_ref();
         let mut file = model.save(self.lineage.clone())?.with_scores(&judged.test);
-        file.header.metrics.extend(judged.judgement.metrics());
+        file.header.metrics.extend(of_judgement);
         let file = Bytes::from(file.to_bytes()?);
         let validation_rows = data.validation.as_ref().map_or(0, Examples::len);
         let artifacts = artifacts::artifacts(&artifacts::Inputs {
@@ -110,7 +119,7 @@ impl Training {
             validation: judged.validation.as_ref(),
             test: &test,
             probabilities: &answered.test,
-            baseline: &Baseline::of(&contract, &data.train),
+            baseline: &baseline,
             judgement: &judged.judgement,
             lineage: &self.lineage,
             title: &self.title,
@@ -149,8 +158,7 @@ impl Answered {
         let mut test = of_rows(test_rows)?;
         let Some(method) = method else { return Ok(Self { model: fitted, test, validation, calibrated: None }) };
         let (Some(rows), Some(probabilities)) = (&data.validation, &mut validation) else {
-            let text = "needs validation rows to learn from; split the dataset with a validation part, or leave it out";
-            return Err(Error::invalid("calibration", text));
+            return Err(Error::internal("a calibration without validation rows"));
         };
         let calibrator = Calibrator::fit(method, &rows.labels, probabilities, classes)?;
         let before = test.clone();
@@ -169,13 +177,16 @@ struct Judged {
 }
 
 impl Judged {
-    fn of(answered: &Answered, data: &TrainingData, test: &Examples, context: &FitContext<'_>) -> Result<Self, Error> {
+    fn of(
+        answered: &Answered,
+        baseline: &Baseline,
+        data: &TrainingData,
+        test: &Examples,
+        context: &FitContext<'_>,
+    ) -> Result<Self, Error> {
         let contract = &data.contract;
-        let counts = data.train.class_counts(contract.classes.len());
-        let rows = data.train.len().max(1) as f64;
-        let prior: Vec<f64> = counts.iter().map(|count| *count as f64 / rows).collect();
         let (seed, stop) = (context.seed, context.stop);
-        let options = EvaluateOptions { seed, prior: Some(&prior), stop, ..EvaluateOptions::default() };
+        let options = EvaluateOptions { seed, prior: Some(&baseline.class_shares), stop, ..EvaluateOptions::default() };
         let judge = |rows: &Examples, probabilities: &[f64]| {
             evaluate(&rows.labels, probabilities, &contract.classes, contract.stars.as_deref(), &options)
         };

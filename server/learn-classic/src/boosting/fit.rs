@@ -13,6 +13,7 @@ use super::histogram::blocks;
 use super::loss::Target;
 use super::stopping::should_stop;
 use super::{Boosting, BoostingParams};
+use crate::dense::importance::normalise;
 use crate::dense::{Training, hold_out};
 use crate::trees::binner::bin_columns;
 use crate::trees::ensemble::Ensemble;
@@ -60,10 +61,8 @@ pub(super) fn fit(
     let target = target(&rows);
     let patience = stops.then_some(params.n_iter_no_change as usize);
     let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;
-    context.progress(1.0, "fitted");
     let mut importances = progress.gains;
-    let sum: f64 = importances.iter().sum();
-    importances.iter_mut().filter(|_| sum > 0.0).for_each(|gain| *gain /= sum);
+    normalise(&mut importances);
     Ok(Boosting { classes, baseline: target.baseline(), trees: progress.trees, importances })
 }
 
@@ -84,11 +83,9 @@ fn iterate(
     context: &FitContext<'_>,
 ) -> Result<Progress, Error> {
     let (outputs, width) = (target.outputs(), ground.columns.len());
+    let kept = context.resume(|state| checkpoint::load(state, width, outputs))?;
     let fresh = || Progress { trees: Ensemble::new(1), gains: vec![0.0; width], val_losses: Vec::new() };
-    let mut progress = match context.resume()? {
-        Some(state) => checkpoint::load(&state, width, outputs)?,
-        None => fresh(),
-    };
+    let mut progress = kept.unwrap_or_else(fresh);
     let baseline = target.baseline();
     let start = |rows: usize| -> Vec<f64> { baseline.iter().flat_map(|score| vec![*score; rows]).collect() };
     let mut scores = start(rows.len());

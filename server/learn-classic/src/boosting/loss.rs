@@ -4,6 +4,7 @@
 //! the gradient is `w (p - y)` and the hessian `w p (1 - p)`.
 
 use rayon::prelude::*;
+use tenor_learn::link::{sigmoid, softmax};
 
 /// Rows at work at a time; sums are per chunk and then in the order of chunks, so that they do not depend on the threads.
 const CHUNK: usize = 2048;
@@ -79,11 +80,9 @@ impl Target {
             let (label, weight) = (self.labels[row] as usize, f64::from(self.weights[row]));
             if self.classes == 2 {
                 let score = scores[row];
-                let small = (-score.abs()).exp();
-                let probability = if score >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
                 let against = if label == 1 { -score } else { score };
-                loss += weight * (small.ln_1p() + against.max(0.0));
-                take(row - start, 0, probability, label == 1, weight);
+                loss += weight * ((-score.abs()).exp().ln_1p() + against.max(0.0));
+                take(row - start, 0, sigmoid(score), label == 1, weight);
                 continue;
             }
             let of = |class: usize| scores[class * rows + row];
@@ -105,17 +104,8 @@ impl Target {
 /// From scores to probabilities, in place of the scores; for two classes the one score stands first.
 pub(super) fn to_probabilities(scores: &mut [f64]) {
     if let [first, second] = scores {
-        let score = *first;
-        let small = (-score.abs()).exp();
-        let (less, more) = (small / (1.0 + small), 1.0 / (1.0 + small));
-        (*first, *second) = if score >= 0.0 { (less, more) } else { (more, less) };
+        (*first, *second) = (sigmoid(-*first), sigmoid(*first));
         return;
     }
-    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - largest).exp();
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|score| *score /= sum);
+    softmax(scores);
 }

@@ -69,3 +69,12 @@ pub(crate) fn read_importances(arrays: &Arrays, name: &str, width: usize) -> Res
     }
     Ok(importances.to_vec())
 }
+
+/// Scales what columns count to shares of their sum; below 0 counts as 0, and where nothing is left all shares are 0.
+pub(crate) fn normalise(counts: &mut [f64]) {
+    counts.iter_mut().for_each(|count| *count = count.max(0.0));
+    let sum: f64 = counts.iter().sum();
+    if sum > 0.0 {
+        counts.iter_mut().for_each(|count| *count /= sum);
+    }
+}

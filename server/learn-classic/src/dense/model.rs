@@ -73,9 +73,8 @@ impl<L: Learner> Model for DenseModel<L> {
     /// How much each column matters for all classes alike: never below 0.
     fn top_features(&self, _: usize, top_k: usize) -> Vec<Contribution> {
         let importances = self.learner.importances();
-        let mut order: Vec<usize> = (0..importances.len()).filter(|&column| importances[column] > 0.0).collect();
-        order.sort_by(|&a, &b| importances[b].total_cmp(&importances[a]).then(a.cmp(&b)));
-        order.into_iter().take(top_k).map(|column| self.contribution(column, importances[column])).collect()
+        let strongest = features::strongest(&importances, top_k);
+        strongest.into_iter().map(|column| self.contribution(column, importances[column])).collect()
     }
 
     /// Terms from all over the vocabulary.

@@ -26,7 +26,7 @@ pub(super) fn write(vectorizer: &Vectorizer, matrix: &Matrix) -> Arrays {
     block
 }
 
-/// Reads what [`write`] made of the training rows of `data`; everything is checked.
+/// Reads what [`write`] made of the training rows of `data`; sizes and columns are checked, the rest is under the store's digest.
 pub(super) fn read(block: &Arrays, data: &TrainingData) -> Result<(Vectorizer, Matrix), Error> {
     let vectorizer = Vectorizer::load(block, &data.contract)?;
     let (rows, width, values) = (data.train.len(), vectorizer.width(), block.f32s("matrix.values")?.to_vec());

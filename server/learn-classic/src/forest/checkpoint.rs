@@ -28,8 +28,9 @@ pub(super) fn save(trees: &[Option<Grown>], outputs: usize) -> Arrays {
     arrays
 }
 
-/// Puts the trees of `state` into their places.
-pub(super) fn load(state: &Arrays, trees: &mut [Option<Grown>], width: usize, outputs: usize) -> Result<(), Error> {
+/// The trees of `state` in their places among `count`.
+pub(super) fn load(state: &Arrays, count: usize, width: usize, outputs: usize) -> Result<Vec<Option<Grown>>, Error> {
+    let mut trees = vec![None; count];
     let ensemble = file::load(state, PREFIX, width, outputs)?;
     let (numbers, gains) = (state.u64s(NUMBERS)?, state.f64s(GAINS)?);
     if numbers.len() != ensemble.len() || gains.len() != numbers.len() * width {
@@ -40,5 +41,5 @@ pub(super) fn load(state: &Arrays, trees: &mut [Option<Grown>], width: usize, ou
         let place = place.ok_or_else(|| broken(NUMBERS, "names a tree that is not to be grown"))?;
         *place = Some(Grown { tree: ensemble.tree(index), gains: gains.to_vec() });
     }
-    Ok(())
+    Ok(trees)
 }

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_learn::FitContext;
 
-use super::grow::{Ground, Grown, Scratch, normalise};
+use super::grow::{Ground, Grown, Scratch};
 use super::sample::Units;
 use super::{Forest, ForestParams, checkpoint, oob};
 use crate::dense::Training;
+use crate::dense::importance::normalise;
 use crate::trees::binner::bin_columns;
 use crate::trees::ensemble::Ensemble;
 use crate::trees::rows::used_rows;
@@ -39,7 +40,6 @@ pub(super) fn fit(training: Training<'_>, params: &ForestParams, context: &FitCo
     if params.oob_score && params.bootstrap {
         oob::log(&forest, &ground, matrix, &rows, context)?;
     }
-    context.progress(1.0, "fitted");
     Ok(forest)
 }
 
@@ -59,10 +59,9 @@ impl Forest {
 /// All trees in the order of their numbers.
 fn grow_all(ground: &Ground<'_>, context: &FitContext<'_>) -> Result<Vec<Grown>, Error> {
     let count = ground.params.n_estimators;
-    let mut trees: Vec<Option<Grown>> = vec![None; count as usize];
-    if let Some(state) = context.resume()? {
-        checkpoint::load(&state, &mut trees, ground.columns.len(), ground.outputs())?;
-    }
+    let kept =
+        context.resume(|state| checkpoint::load(state, count as usize, ground.columns.len(), ground.outputs()))?;
+    let trees: Vec<Option<Grown>> = kept.unwrap_or_else(|| vec![None; count as usize]);
     let missing: Vec<u32> = (0..count).filter(|index| trees[*index as usize].is_none()).collect();
     let done = Mutex::new((count as usize - missing.len(), trees));
     // A tree is a large piece of work: hand them out one by one, so that no thread waits for another's share.

@@ -7,6 +7,7 @@ use tenor_features::random::Random;
 use super::options::ForestParams;
 use super::sample::{Sample, Units, draw};
 use super::split::{Histogram, Offer, Rules, Split, node_score};
+use crate::dense::importance::normalise;
 use crate::trees::binner::Column;
 use crate::trees::ensemble::{Node, Tree};
 
@@ -199,13 +200,4 @@ fn partition(samples: &mut [Sample], right: &mut Vec<Sample>, column: &Column, s
     }
     samples[left..].copy_from_slice(right);
     left
-}
-
-/// Makes `gains` sum to 1 when they can.
-pub(super) fn normalise(gains: &mut [f64]) {
-    gains.iter_mut().for_each(|gain| *gain = gain.max(0.0));
-    let sum: f64 = gains.iter().sum();
-    if sum > 0.0 {
-        gains.iter_mut().for_each(|gain| *gain /= sum);
-    }
 }

@@ -20,16 +20,18 @@ pub(super) fn log(
     rows: &[u32],
     context: &FitContext<'_>,
 ) -> Result<(), Error> {
-    context.progress(0.95, "scoring rows out of the bag");
+    context.progress(0.96, "scoring rows out of the bag");
     // Bit `row` of tree `index`: the tree was fitted on the row.
     let words = rows.len().div_ceil(64);
     let mut fitted = vec![0u64; words * forest.trees.len()];
-    fitted.par_chunks_mut(words).enumerate().for_each_init(Vec::new, |times, (index, bits)| {
+    fitted.par_chunks_mut(words).enumerate().try_for_each_init(Vec::new, |times, (index, bits)| {
+        context.stop.check()?;
         ground.draw(index as u32, times);
         for (row, _) in times.iter().enumerate().filter(|(_, times)| **times > 0) {
             bits[row / 64] |= 1 << (row % 64);
         }
-    });
+        Ok::<(), Error>(())
+    })?;
     let outputs = forest.trees.outputs();
     let score = |(chunk, chunk_rows): (usize, &[u32])| {
         let mut sums = vec![0.0; chunk_rows.len() * outputs];

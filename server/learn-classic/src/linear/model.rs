@@ -6,9 +6,10 @@ use tenor_domain::predict::Attribution;
 use tenor_features::arrays::{Array, Arrays, broken};
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::Vectorizer;
+use tenor_learn::link::{sigmoid, softmax};
 use tenor_learn::{Contribution, Explanation, Lineage, Model, ModelFile, ModelSize, Scratch, onnx};
 
-use crate::features;
+use crate::features::{self, strongest};
 
 /// How scores become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +107,9 @@ impl LinearModel {
 
     /// The weights of the components in `column`, times `sign`.
     fn component_weights(&self, column: usize, sign: f64) -> Vec<f64> {
-        let components = self.vectorizer.width() - self.vectorizer.numbers();
+        // Sparse rows have none.
+        let components =
+            if self.vectorizer.is_dense() { self.vectorizer.width() - self.vectorizer.numbers() } else { 0 };
         (0..components).map(|component| sign * f64::from(self.weights(component)[column])).collect()
     }
 
@@ -218,34 +221,6 @@ impl Model for LinearModel {
         let nonzero = self.weights.iter().filter(|weight| **weight != 0.0).count() + self.biases.len();
         ModelSize { parameters: (self.weights.len() + self.biases.len()) as u64, nonzero: nonzero as u64 }
     }
-}
-
-/// The places of the `top_k` largest magnitudes that are not zero, largest first. Features ascend by text within each block, so equals
-/// stay in that order.
-fn strongest(weights: &[f64], top_k: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..weights.len()).filter(|&feature| weights[feature] != 0.0).collect();
-    let larger = |&a: &usize, &b: &usize| weights[b].abs().total_cmp(&weights[a].abs()).then(a.cmp(&b));
-    if top_k < order.len() {
-        order.select_nth_unstable_by(top_k, larger);
-        order.truncate(top_k);
-    }
-    order.sort_by(larger);
-    order
-}
-
-fn sigmoid(z: f64) -> f64 {
-    let small = (-z.abs()).exp();
-    if z >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
-}
-
-fn softmax(scores: &mut [f64]) {
-    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - largest).exp();
-        sum += *score;
-    }
-    scores.iter_mut().for_each(|score| *score /= sum);
 }
 
 /// Where every sigmoid underflows, the largest score decides alone.

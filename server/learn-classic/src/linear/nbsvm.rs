@@ -86,11 +86,12 @@ fn fit_classes(
     let parts: Vec<(Vec<u32>, Vec<f64>)> = wanted
         .iter()
         .map(|&class| {
+            context.stop.check()?;
             let labels: Vec<u32> = data.train.labels.iter().map(|&label| u32::from(label as usize == class)).collect();
             let ratios = log_count_ratios(matrix, vectorizer.terms(), &labels, weights, options.alpha);
-            (labels, ratios)
+            Ok((labels, ratios))
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     let mut series = Series::begin(context, options.solver, parts.len(), matrix.width + 1)?;
     while let Some(at) = series.next() {
         let (labels, ratios) = &parts[at];

@@ -30,20 +30,23 @@ impl<'a> Series<'a> {
         length: usize,
     ) -> Result<Self, Error> {
         let start = Start { parameters: vec![0.0; length], iterations: 0 };
-        let mut series =
-            Self { context, options, count, length, fitted: Vec::new(), iterations: 0, converged: true, start };
-        let Some(kept) = context.resume()? else { return Ok(series) };
-        let (fitted, parameters) = (kept.f64s("series.fitted")?, kept.f64s("series.parameters")?);
-        let &[iterations, before, converged] = kept.u64s("series.state")? else {
-            return Err(broken("series.state", "must hold three numbers"));
-        };
-        if parameters.len() != length || !fitted.len().is_multiple_of(length) || fitted.len() / length >= count {
-            return Err(broken("series.parameters", "does not belong to this fit"));
-        }
-        series.fitted = fitted.chunks_exact(length).map(<[f64]>::to_vec).collect();
-        series.start = Start { parameters: parameters.to_vec(), iterations };
-        (series.iterations, series.converged) = (before, converged == 1);
-        Ok(series)
+        let fresh = Self { context, options, count, length, fitted: Vec::new(), iterations: 0, converged: true, start };
+        let kept = context.resume(|state| {
+            let (fitted, parameters) = (state.f64s("series.fitted")?, state.f64s("series.parameters")?);
+            let &[iterations, before, converged] = state.u64s("series.state")? else {
+                return Err(broken("series.state", "must hold three numbers"));
+            };
+            if parameters.len() != length || !fitted.len().is_multiple_of(length) || fitted.len() / length >= count {
+                return Err(broken("series.parameters", "does not belong to this fit"));
+            }
+            let fitted = fitted.chunks_exact(length).map(<[f64]>::to_vec).collect();
+            let start = Start { parameters: parameters.to_vec(), iterations };
+            Ok((fitted, start, before, converged == 1))
+        })?;
+        Ok(match kept {
+            Some((fitted, start, iterations, converged)) => Self { fitted, start, iterations, converged, ..fresh },
+            None => fresh,
+        })
     }
 
     /// The number of the fit that is to be made.
@@ -57,7 +60,9 @@ impl<'a> Series<'a> {
         let (ended, count) = (self.fitted.len() as f64, self.count as f64);
         let on_progress = |share: f64, what: &str| context.progress((ended + share) / count, what);
         let of_fit = FitContext { on_progress: &on_progress, ..*context };
-        let watch = Watch::new(self.options.tol, self.iterations, &of_fit);
+        // Each fit has one more step than iterations: where it began.
+        let first_step = self.iterations + self.fitted.len() as u64;
+        let watch = Watch::new(self.options.tol, first_step, &of_fit);
         let keep = |at: &Start| context.checkpoint(|| self.state(at));
         let (end, converged) = minimise(problem, self.start.clone(), self.options, watch, &keep)?;
         let parameters = if warm { end.parameters.clone() } else { vec![0.0; self.length] };
@@ -65,7 +70,10 @@ impl<'a> Series<'a> {
         self.fitted.push(end.parameters);
         self.iterations += end.iterations;
         self.converged &= converged;
-        Ok(())
+        match self.next() {
+            Some(_) => context.checkpoint(|| self.state(&self.start)),
+            None => Ok(()),
+        }
     }
 
     /// The solutions, in their order. Reaching `max_iter` is no error: `train/converged` is then 0.

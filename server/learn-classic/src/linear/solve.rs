@@ -89,24 +89,31 @@ pub(super) struct Watch<'a> {
     tol: f64,
     /// The largest entry at the start.
     first: Option<f64>,
-    /// Iterations of earlier fits of the same training, and those of this one before the current round.
-    before: u64,
+    /// The step of the start, and the iterations before the current round.
+    first_step: u64,
     made: u64,
+    /// The largest share of the way told so far: the gradient does not always fall.
+    told: f64,
     context: &'a FitContext<'a>,
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(tol: f64, before: u64, context: &'a FitContext<'a>) -> Self {
-        Self { tol, first: None, before, made: 0, context }
+    pub fn new(tol: f64, first_step: u64, context: &'a FitContext<'a>) -> Self {
+        Self { tol, first: None, first_step, made: 0, told: 0.0, context }
     }
 
     /// Whether the solver, after `step` iterations of this round, has arrived.
     pub fn arrived(&mut self, cost: f64, largest: f64, step: u64) -> bool {
         let first = *self.first.get_or_insert(largest);
-        self.context.metric("train/loss", cost, (self.before + self.made + step) as i64);
+        // A round begins where the last one ended.
+        if step > 0 || self.made == 0 {
+            self.context.metric("train/loss", cost, (self.first_step + self.made + step) as i64);
+        }
         let share = (first / largest).ln() / (first / self.tol).ln();
-        let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
-        self.context.progress(share, "fitting weights");
+        if share.is_finite() {
+            self.told = share.clamp(self.told, 1.0);
+        }
+        self.context.progress(self.told, "fitting weights");
         largest <= self.tol
     }
 }

@@ -1,7 +1,6 @@
 //! Which inputs led a network to its score.
 
 use super::forward::{Layer, Mlp};
-use super::options::Activation;
 
 /// Places on the way from the baseline to the row at which the gradient is taken.
 const STEPS: usize = 32;
@@ -55,7 +54,8 @@ fn gradient(network: &Mlp, activations: &[Vec<f32>], seed: &[f32]) -> Vec<f32> {
     for (at, layer) in network.layers.iter().enumerate().rev() {
         gradient = back(layer, &gradient);
         if at > 0 {
-            let slopes = activations[at - 1].iter().map(|&value| slope(network.activation, value));
+            let mut slopes = vec![0.0; gradient.len()];
+            network.activation.slopes(&activations[at - 1], &mut slopes);
             gradient.iter_mut().zip(slopes).for_each(|(gradient, slope)| *gradient *= slope);
         }
     }
@@ -66,14 +66,4 @@ fn gradient(network: &Mlp, activations: &[Vec<f32>], seed: &[f32]) -> Vec<f32> {
 fn back(layer: &Layer, gradient: &[f32]) -> Vec<f32> {
     let dot = |weights: &[f32]| weights.iter().zip(gradient).map(|(weight, gradient)| weight * gradient).sum();
     layer.weights.chunks_exact(layer.outputs).map(dot).collect()
-}
-
-/// The derivative of an activation, by the value that it gave.
-fn slope(activation: Activation, value: f32) -> f32 {
-    match activation {
-        Activation::Relu => f32::from(u8::from(value > 0.0)),
-        Activation::Tanh => 1.0 - value * value,
-        Activation::Logistic => value * (1.0 - value),
-        Activation::Identity => 1.0,
-    }
 }

@@ -1,5 +1,7 @@
 //! The fitted network and its answer to one row.
 
+use tenor_learn::link::softmax;
+
 use super::options::Activation;
 
 /// One layer: `z = x W + b`.
@@ -42,7 +44,7 @@ impl Mlp {
         }
         let scores = &mut next[..output[0].outputs];
         output[0].sums(input, scores);
-        softmax(scores, probabilities);
+        probabilities_of(scores, probabilities);
     }
 }
 
@@ -92,14 +94,10 @@ impl Activation {
     }
 }
 
-/// `exp(score_k) / sum of exp(score_j)`. Scores of damaged weights may be anything: not-a-number counts as 0.
-fn softmax(scores: &[f32], probabilities: &mut [f64]) {
-    let tame = |score: f32| if score.is_nan() { 0.0 } else { f64::from(score.clamp(f32::MIN, f32::MAX)) };
-    let largest = scores.iter().map(|&score| tame(score)).fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
+/// The softmax of `scores`, which may be anything in a damaged network: what is not a number counts as 0.
+fn probabilities_of(scores: &[f32], probabilities: &mut [f64]) {
     for (probability, &score) in probabilities.iter_mut().zip(scores) {
-        *probability = (tame(score) - largest).exp();
-        sum += *probability;
+        *probability = if score.is_nan() { 0.0 } else { f64::from(score.clamp(f32::MIN, f32::MAX)) };
     }
-    probabilities.iter_mut().for_each(|probability| *probability /= sum);
+    softmax(probabilities);
 }

@@ -1,7 +1,7 @@
 //! How far a fit has come; what a checkpoint keeps.
 
 use tenor_domain::Error;
-use tenor_features::arrays::{Array, Arrays};
+use tenor_features::arrays::{Array, Arrays, broken};
 use tenor_features::random::Random;
 
 use super::gradient::Shape;
@@ -80,18 +80,21 @@ impl State {
 
     /// `None` for arrays that are no state of a fit of this shape: the fit then starts anew, which costs time and changes
     /// nothing.
-    pub fn from_arrays(arrays: &Arrays, shape: &Shape) -> Option<Self> {
-        Self::read(arrays).ok().filter(|state| {
-            let whole = [&state.parameters, &state.first, &state.second].into_iter().all(|v| v.len() == shape.len());
-            let best = state.best.is_empty() || state.best.len() == shape.len();
-            let numbers = [&state.parameters, &state.first, &state.second, &state.best];
-            whole && best && numbers.into_iter().flatten().all(|number| number.is_finite()) && !state.best_loss.is_nan()
-        })
+    pub fn from_arrays(arrays: &Arrays, shape: &Shape) -> Result<Self, Error> {
+        let state = Self::read(arrays)?;
+        let whole = [&state.parameters, &state.first, &state.second].into_iter().all(|v| v.len() == shape.len());
+        let best = state.best.is_empty() || state.best.len() == shape.len();
+        let numbers = [&state.parameters, &state.first, &state.second, &state.best];
+        if whole && best && numbers.into_iter().flatten().all(|number| number.is_finite()) && !state.best_loss.is_nan()
+        {
+            return Ok(state);
+        }
+        Err(broken("mlp.state.parameters", "does not belong to this fit"))
     }
 
     fn read(arrays: &Arrays) -> Result<Self, Error> {
         let &[epoch, step, stale] = arrays.u64s("mlp.state.counts")? else {
-            return Err(tenor_features::arrays::broken("mlp.state.counts", "must hold three numbers"));
+            return Err(broken("mlp.state.counts", "must hold three numbers"));
         };
         Ok(Self {
             epoch,

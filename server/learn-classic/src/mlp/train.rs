@@ -14,7 +14,7 @@ use super::options::MlpParams;
 use super::rows::{Rows, split};
 use super::state::State;
 use crate::dense::Training;
-use crate::dense::importance::permutation_importance;
+use crate::dense::importance::{normalise, permutation_importance};
 
 /// Rows of a batch that are worth a thread of their own, and how many threads at most: each keeps a gradient. The cut depends on
 /// the batch alone, so that the sums do not depend on the threads.
@@ -43,13 +43,12 @@ pub(super) fn fit(training: Training<'_>, params: &MlpParams, context: &FitConte
     let present = check(&training)?;
     let (train, watched) = split(&training, params, Random::new(context.seed, HOLD_OUT))?;
     let shape = Shape::new(training.matrix.width, &params.hidden_layer_sizes, training.classes);
-    let resumed = context.resume()?.and_then(|arrays| State::from_arrays(&arrays, &shape));
+    let resumed = context.resume(|state| State::from_arrays(state, &shape))?;
     let initial = || State::new(&shape, &present, Random::new(context.seed, INITIAL));
     let fit = Fit { shape: &shape, train: &train, watched: watched.as_ref(), params, context };
     let state = fit.run(resumed.unwrap_or_else(initial))?;
     let network = network(&shape, &state, params);
     let importances = importances(&network, watched.as_ref().unwrap_or(&train), training.classes, context)?;
-    context.progress(1.0, "fitted");
     Ok(Mlp { importances, ..network })
 }
 
@@ -169,9 +168,9 @@ fn importances(network: &Mlp, rows: &Rows<'_>, classes: usize, context: &FitCont
     let matrix = DenseMatrix { width: rows.matrix.width, values };
     let labels: Vec<u32> = picked.iter().map(|&row| rows.labels[row]).collect();
     let predict = |row: &[f32], probabilities: &mut [f64]| network.answer(row, &mut Vec::new(), probabilities);
-    let costs = permutation_importance(&matrix, &labels, classes, predict, 1, context.seed, context.stop)?;
-    let sum: f64 = costs.iter().map(|cost| cost.max(0.0)).sum();
-    Ok(costs.into_iter().map(|cost| if sum > 0.0 { cost.max(0.0) / sum } else { 0.0 }).collect())
+    let mut costs = permutation_importance(&matrix, &labels, classes, predict, 1, context.seed, context.stop)?;
+    normalise(&mut costs);
+    Ok(costs)
 }
 
 fn network(shape: &Shape, state: &State, params: &MlpParams) -> Mlp {

@@ -24,13 +24,6 @@ impl Calibrated {
         }
         Ok(Self { inner, calibrator })
     }
-    /// The model without its calibrator.
-    pub fn inner(&self) -> &dyn Model {
-        self.inner.as_ref()
-    }
-    pub fn calibrator(&self) -> &Calibrator {
-        &self.calibrator
-    }
 }
 
 impl Model for Calibrated {

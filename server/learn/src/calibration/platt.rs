@@ -1,5 +1,7 @@
 //! Platt scaling: `sigmoid(slope * x + intercept)` (Platt 1999).
 
+use crate::link::sigmoid;
+
 /// A fitted sigmoid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sigmoid {
@@ -59,9 +61,7 @@ impl Sigmoid {
     }
 
     pub fn at(&self, score: f64) -> f64 {
-        let z = self.slope * score + self.intercept;
-        // One form for each sign: neither exponential overflows.
-        if z >= 0.0 { 1.0 / (1.0 + (-z).exp()) } else { z.exp() / (1.0 + z.exp()) }
+        sigmoid(self.slope * score + self.intercept)
     }
 
     /// `-t ln p - (1 - t) ln(1 - p)`.

@@ -44,15 +44,8 @@ impl Calibrator {
 impl Quality {
     fn of(labels: &[u32], probabilities: &[f64], classes: usize) -> Result<Self, Error> {
         let frame = Frame::new(labels, probabilities, classes, None)?;
-        let scores = frame.scores(&vec![1; labels.len()]);
-        let names = frame.names();
-        // These three are defined for any rows.
-        let score = |name: &str| names.iter().position(|n| n == name).and_then(|at| scores[at]).unwrap_or(0.0);
-        Ok(Self {
-            ece: score("ece"),
-            log_loss: score("log_loss"),
-            brier: score("brier"),
-            reliability: frame.reliability(),
-        })
+        let ones = vec![1; labels.len()];
+        let (log_loss, brier) = frame.losses(&ones);
+        Ok(Self { ece: frame.calibration_error(&ones), log_loss, brier, reliability: frame.reliability() })
     }
 }

@@ -13,6 +13,10 @@ pub(super) fn fit(labels: &[u32], probabilities: &[f64], classes: usize) -> f64 
     let mut inverse = 1.0;
     for _ in 0..200 {
         let (slope, curvature) = derivatives(labels, &logs, classes, inverse);
+        // Flat, as where all classes are equally likely in every row: no temperature is better than none.
+        if slope == 0.0 {
+            return inverse;
+        }
         if slope > 0.0 {
             high = inverse
         } else {

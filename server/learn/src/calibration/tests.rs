@@ -76,6 +76,8 @@ fn rows_that_are_all_right_or_of_one_class_fit_something_finite() {
             }
         }
     }
+    // Where every row says the same of both classes, no temperature is better than none.
+    assert_eq!(fitted(CalibrationMethod::Temperature, &one_class.0, &one_class.1, 2).temperature(), Some(1.0));
     assert_eq!(Calibrator::fit(CalibrationMethod::Platt, &[], &[], 2).unwrap_err().violations[0].field, "labels");
 }
 

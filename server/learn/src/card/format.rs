@@ -25,11 +25,6 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.3}")
 }
 
-/// A number of unknown size, such as a limit of a feature.
-pub(super) fn plain(value: f64) -> String {
-    if value.fract() == 0.0 && value.abs() < 1e15 { format!("{value:.0}") } else { format!("{value:.3}") }
-}
-
 pub(super) fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "not defined".to_owned(), number)
 }
@@ -54,10 +49,13 @@ pub(super) fn range(value: Option<f64>, bounds: Option<(f64, f64)>, guess: Optio
     }
 }
 
+/// What guessing from the class shares would give. Not for the calibration error: that guess is well calibrated and useless.
+pub(super) fn guess(score: &Score) -> Option<f64> {
+    score.baseline.filter(|_| score.name != "ece")
+}
+
 pub(super) fn range_of(score: &Score) -> Cell {
-    // Guessing the class shares is well calibrated: a tick there would mislead.
-    let guess = score.baseline.filter(|_| score.name != "ece");
-    range(score.value, score.low.zip(score.high), guess)
+    range(score.value, score.low.zip(score.high), guess(score))
 }
 
 pub(super) fn bytes(count: u64) -> String {

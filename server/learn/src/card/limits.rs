@@ -1,7 +1,7 @@
 //! What the numbers of a card themselves give reason to doubt.
 
-use super::format::{lower_is_better, name, number, percent, rows, score_name};
-use super::{CardInputs, SliceRow};
+use super::CardInputs;
+use super::format::{guess, lower_is_better, name, number, percent, rows, score_name};
 use crate::Evaluation;
 use crate::metrics::Score;
 
@@ -33,11 +33,10 @@ pub(super) fn warnings(inputs: &CardInputs<'_>) -> Vec<String> {
     found
 }
 
-/// Whether `score` cannot be told from the baseline, or is worse. The calibration error has no such baseline: guessing the class
-/// shares is well calibrated and useless.
+/// Whether `score` cannot be told from guessing, or is worse.
 pub(super) fn is_like_guessing(score: &Score) -> bool {
-    let (Some(low), Some(high), Some(guess)) = (score.low, score.high, score.baseline) else { return false };
-    score.name != "ece" && if lower_is_better(&score.name) { high >= guess } else { low <= guess }
+    let (Some(low), Some(high), Some(guess)) = (score.low, score.high, guess(score)) else { return false };
+    if lower_is_better(&score.name) { high >= guess } else { low <= guess }
 }
 
 fn guessing(test: &Evaluation) -> Option<String> {
@@ -110,16 +109,10 @@ fn training_classes(inputs: &CardInputs<'_>) -> Vec<String> {
 /// Slices whose whole interval lies below the accuracy over all test rows.
 fn weak_slices(inputs: &CardInputs<'_>) -> Option<String> {
     let overall = inputs.test?.get("accuracy")?;
-    let weak = |slice: &&SliceRow<'_>| slice.interval.is_some_and(|(_, high)| high < overall);
-    let weak: Vec<String> = inputs.slices?.iter().filter(weak).map(|slice| quoted(slice.name)).collect();
+    let weak = inputs.slices?.judged().filter(|slice| slice.accuracy.interval.is_some_and(|(_, high)| high < overall));
+    let weak: Vec<String> = weak.map(|slice| quoted(&slice.title())).collect();
     (!weak.is_empty())
         .then(|| format!("Surely less accurate than the whole ({}) on: {}.", number(overall), named(&weak)))
-}
-
-/// Place of the slice of which it is surest that it is weak: the smallest upper bound of its accuracy.
-pub(super) fn worst(slices: &[SliceRow<'_>]) -> Option<usize> {
-    let upper = |slice: &SliceRow<'_>| slice.interval.map_or(slice.accuracy, |(_, high)| high);
-    (0..slices.len()).min_by(|a, b| upper(&slices[*a]).total_cmp(&upper(&slices[*b])))
 }
 
 fn quoted(text: &str) -> String {

@@ -20,6 +20,7 @@ use tenor_domain::Digest;
 use tenor_features::contract::FeatureContract;
 
 use crate::baseline::Baseline;
+use crate::slices::SliceReport;
 use crate::{Contribution, Evaluation, Lineage, ModelSize};
 
 /// All that a card can say. `None`: not known, and the card says so.
@@ -58,28 +59,22 @@ pub struct CardInputs<'a> {
     pub test: Option<&'a Evaluation>,
     pub validation: Option<&'a Evaluation>,
     /// Of the test rows.
-    pub slices: Option<&'a [SliceRow<'a>]>,
+    pub slices: Option<&'a SliceReport>,
     /// The strongest features of each class, as [`importances`](crate::artifacts::importances) lists them.
     pub features: Option<&'a [(String, Vec<Contribution>)]>,
 }
 
-/// The scores of some of the test rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SliceRow<'a> {
-    pub name: &'a str,
-    pub rows: u64,
-    pub accuracy: f64,
-    /// Bounds of the 95 % interval of the accuracy.
-    pub interval: Option<(f64, f64)>,
-    pub macro_f1: Option<f64>,
+/// One card in two forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// CommonMark with tables.
+    pub markdown: String,
+    /// One page: no script, no request, readable in light, in dark and on paper.
+    pub html: String,
 }
 
-/// The card as Markdown (CommonMark with tables).
-pub fn markdown(inputs: &CardInputs<'_>) -> String {
-    markdown::write(&sections::document(inputs))
-}
-
-/// The card as one HTML page: no script, no request, readable in light, in dark and on paper.
-pub fn html(inputs: &CardInputs<'_>) -> String {
-    page::write(&sections::document(inputs))
+/// Writes the card.
+pub fn write(inputs: &CardInputs<'_>) -> Card {
+    let document = sections::document(inputs);
+    Card { markdown: markdown::write(&document), html: page::write(&document) }
 }

@@ -2,8 +2,8 @@
 
 use super::CardInputs;
 use super::document::{Block, Cell, Column, Kind, Section, Table};
-use super::format::{interval, name, number, optional, percent, range, range_of, score_name};
-use super::limits::{is_like_guessing, worst};
+use super::format::{guess, interval, name, number, optional, percent, range, range_of, score_name};
+use super::limits::is_like_guessing;
 use crate::metrics::{ClassScores, Evaluation, Score};
 use crate::plot;
 use crate::plot::svg::thousands;
@@ -37,7 +37,7 @@ pub(super) fn metrics(inputs: &CardInputs<'_>) -> Section {
     }
     for score in &test.scores {
         let mark = if is_like_guessing(score) { " *" } else { "" };
-        let guess = if score.name == "ece" { "–".to_owned() } else { optional(score.baseline) };
+        let guess = guess(score).map_or_else(|| "–".to_owned(), number);
         let mut row: Vec<Cell> = vec![
             score_name(&score.name).into(),
             format!("{}{mark}", optional(score.value)).into(),
@@ -134,7 +134,7 @@ fn calibration(test: &Evaluation, section: &mut Section) {
 
 fn slices(inputs: &CardInputs<'_>, section: &mut Section) {
     section.heading("Slices");
-    let Some(slices) = inputs.slices.filter(|slices| !slices.is_empty()) else {
+    let Some(report) = inputs.slices.filter(|report| report.judged().next().is_some()) else {
         section.missing("The test rows were not looked at in slices.");
         return;
     };
@@ -146,19 +146,25 @@ fn slices(inputs: &CardInputs<'_>, section: &mut Section) {
         ("0 to 1; tick: all rows", Kind::Drawn),
         ("F1, macro", Kind::Number),
     ]);
-    for slice in slices {
+    let overall = inputs.test.and_then(|test| test.get("accuracy"));
+    let worst = report.worst_by_accuracy.and_then(|at| report.slices.get(at));
+    for (at, slice) in report.judged().enumerate() {
+        let accuracy = slice.accuracy;
         table.rows.push(vec![
-            name(slice.name).into(),
+            name(&slice.title()).into(),
             thousands(slice.rows).into(),
-            number(slice.accuracy).into(),
-            interval(slice.interval.map(|(low, _)| low), slice.interval.map(|(_, high)| high)).into(),
-            range(Some(slice.accuracy), slice.interval, inputs.test.and_then(|test| test.get("accuracy"))),
-            optional(slice.macro_f1).into(),
+            number(accuracy.value).into(),
+            interval(accuracy.interval.map(|(low, _)| low), accuracy.interval.map(|(_, high)| high)).into(),
+            range(Some(accuracy.value), accuracy.interval, overall),
+            number(slice.macro_f1.value).into(),
         ]);
+        if worst.is_some_and(|worst| std::ptr::eq(worst, slice)) {
+            table.marked = Some(at);
+        }
     }
-    table.marked = worst(slices);
-    if let Some(slice) = table.marked.map(|at| &slices[at]) {
-        section.text(format!("The weakest slice is “{}”, accuracy {}.", name(slice.name), number(slice.accuracy)));
+    if let Some(slice) = worst {
+        let accuracy = number(slice.accuracy.value);
+        section.text(format!("The weakest slice is “{}”, accuracy {accuracy}.", name(&slice.title())));
     }
     section.blocks.push(Block::Table(table));
 }

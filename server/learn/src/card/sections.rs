@@ -4,18 +4,19 @@ use tenor_features::contract::{FeatureContract, FeatureSource};
 use tenor_features::text::CleaningProfile;
 
 use super::document::{Block, Cell, Document, Kind, Section, Table, Tile};
-use super::format::{bytes, interval, name, number, optional, percent, plain, rows};
+use super::format::{bytes, guess, interval, name, number, optional, percent, rows};
 use super::{CardInputs, limits, provenance, results};
 use crate::plot::svg::thousands;
+use crate::report::plain;
 
 /// The card of `inputs`, sections in the order of the paper.
 pub(super) fn document(inputs: &CardInputs<'_>) -> Document {
+    let warnings = limits::warnings(inputs);
     let version = inputs.version.map_or_else(|| "unregistered".to_owned(), |version| format!("version {version}"));
     Document {
         title: name(inputs.name),
         subtitle: format!("Model card, {version}"),
         headline: headline(inputs),
-        warnings: limits::warnings(inputs),
         sections: vec![
             details(inputs),
             intended_use(inputs),
@@ -25,9 +26,10 @@ pub(super) fn document(inputs: &CardInputs<'_>) -> Document {
             provenance::training_data(inputs),
             results::analyses(inputs),
             ethics(inputs),
-            caveats(inputs),
+            caveats(inputs, &warnings),
             provenance::reproduction(inputs),
         ],
+        warnings,
     }
 }
 
@@ -36,7 +38,7 @@ fn headline(inputs: &CardInputs<'_>) -> Vec<Tile> {
     let tile = |(key, title): (&str, &str)| {
         let score = test.score(key)?;
         let mut detail = interval(score.low, score.high);
-        if let (Some(guess), true) = (score.baseline, key != "ece") {
+        if let Some(guess) = guess(score) {
             detail.push_str(&format!("; guessing {guess:.3}"));
         }
         Some(Tile { name: title.to_owned(), value: optional(score.value), detail })
@@ -170,9 +172,9 @@ fn ethics(inputs: &CardInputs<'_>) -> Section {
     section
 }
 
-fn caveats(inputs: &CardInputs<'_>) -> Section {
+fn caveats(inputs: &CardInputs<'_>, warnings: &[String]) -> Section {
     let mut section = Section::new("Caveats and Recommendations");
-    section.text(if limits::warnings(inputs).is_empty() {
+    section.text(if warnings.is_empty() {
         "The test numbers give no particular reason for doubt."
     } else {
         "What the numbers give reason to doubt stands at the top of this card."

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{golden, overconfident};
+use tenor_features::random::Random;
 
 /// statsmodels 0.15.0 `mcnemar`, within 1e-12 relative. It has no pair of equal counts at 25 or more: there it corrects what
 /// needs no correction.

@@ -56,6 +56,14 @@ fn short_texts_leak_by_the_same_words_only() {
 }
 
 #[test]
+fn the_same_three_grams_in_other_numbers_are_near_but_not_the_same_words() {
+    let of = |count: usize| vec!["great"; count].join(" ");
+    let found = find(&[of(5), of(9)], &[of(7), of(9)]);
+    let similar: Vec<_> = found.leaks.iter().map(|leak| (leak.train_row_id, leak.similarity)).collect();
+    assert_eq!((similar, found.exact), (vec![(0, 1.0), (1, 1.0)], 1));
+}
+
+#[test]
 fn pairs_below_the_wanted_similarity_are_not_reported() {
     let mut random = Random::new(8, 0);
     let train = text(&mut random, 60);

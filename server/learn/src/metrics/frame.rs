@@ -1,5 +1,7 @@
 //! Labels and probabilities made ready to be scored many times over with different row weights.
 
+use std::sync::OnceLock;
+
 use tenor_domain::Error;
 
 use super::confusion::Confusion;
@@ -17,10 +19,12 @@ pub(crate) struct Frame<'a> {
     /// The highest probability and its bin.
     confidence: Vec<f64>,
     bin: Vec<u8>,
-    /// For each class whose ranking is wanted: its rows, highest probability first, and whether a row begins a new value.
-    rankings: Vec<Ranking>,
+    /// For each class the rows, highest probability first; made when they are first asked for, for sorting is most of the work.
+    rankings: OnceLock<Vec<Ranking>>,
+    probabilities: &'a [f64],
 }
 
+/// Rows in falling order of a probability, and whether a row begins a new value.
 struct Ranking {
     rows: Vec<u32>,
     new_value: Vec<bool>,
@@ -37,7 +41,7 @@ pub(crate) struct Steps {
 impl<'a> Frame<'a> {
     pub fn new(
         labels: &'a [u32],
-        probabilities: &[f64],
+        probabilities: &'a [f64],
         classes: usize,
         stars: Option<&'a [f64]>,
     ) -> Result<Self, Error> {
@@ -46,7 +50,7 @@ impl<'a> Frame<'a> {
         let rows: Vec<&[f64]> = probabilities.chunks_exact(classes).collect();
         let answers: Vec<u32> = rows.iter().map(|row| label_of(row) as u32).collect();
         let confidence: Vec<f64> = rows.iter().zip(&answers).map(|(row, answer)| row[*answer as usize]).collect();
-        let loss = |(row, label): (&&[f64], &u32)| row_log_loss(row, *label);
+        let loss = |(row, label): (&&[f64], &u32)| -row[*label as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln();
         let squares = |(row, label): (&&[f64], &u32)| {
             let error = |class: usize| (row[class] - f64::from(u8::from(class == *label as usize))).powi(2);
             if classes == 2 { error(1) } else { (0..classes).map(error).sum() }
@@ -58,7 +62,8 @@ impl<'a> Frame<'a> {
             log_loss: rows.iter().zip(labels).map(loss).collect(),
             brier: rows.iter().zip(labels).map(squares).collect(),
             bin: confidence.iter().map(|&confidence| bin_of(confidence)).collect(),
-            rankings: (0..classes).map(|class| Ranking::new(&rows, class)).collect(),
+            rankings: OnceLock::new(),
+            probabilities,
             answers,
             confidence,
         })
@@ -80,18 +85,15 @@ impl<'a> Frame<'a> {
     pub fn scores(&self, weights: &[u32]) -> Vec<Option<f64>> {
         let confusion = self.confusion(weights);
         let rates = confusion.rates();
-        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
         let supports: f64 = rates.iter().map(|class| class.support as f64).sum();
         let mean = |of: fn(&super::confusion::Rates) -> f64| rates.iter().map(of).sum::<f64>() / self.classes as f64;
         let weighted = |of: fn(&super::confusion::Rates) -> f64| {
             rates.iter().map(|class| of(class) * class.support as f64).sum::<f64>() / supports
         };
-        let average = |values: &[f64]| {
-            values.iter().zip(weights).map(|(value, &weight)| value * f64::from(weight)).sum::<f64>() / total
-        };
         let ranked = if self.classes == 2 { 1..2 } else { 0..self.classes };
         let areas: Vec<_> = ranked.map(|class| self.areas(class, weights)).collect();
         let mean_of = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+        let (log_loss, brier) = self.losses(weights);
         let mut scores = vec![
             Some(confusion.accuracy()),
             Some(mean(|class| class.precision)),
@@ -103,8 +105,8 @@ impl<'a> Frame<'a> {
             Some(confusion.mcc()),
             mean_of(areas.iter().filter_map(|(roc, _)| *roc).collect()),
             mean_of(areas.iter().filter_map(|(_, pr)| *pr).collect()),
-            Some(average(&self.log_loss)),
-            Some(average(&self.brier)),
+            Some(log_loss),
+            Some(brier),
             Some(self.calibration_error(weights)),
         ];
         if let Some(stars) = self.stars {
@@ -123,13 +125,30 @@ impl<'a> Frame<'a> {
         confusion
     }
 
+    /// Mean log-loss and Brier score.
+    pub fn losses(&self, weights: &[u32]) -> (f64, f64) {
+        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let average = |values: &[f64]| {
+            values.iter().zip(weights).map(|(value, &weight)| value * f64::from(weight)).sum::<f64>() / total
+        };
+        (average(&self.log_loss), average(&self.brier))
+    }
+
     pub fn class_counts(&self, weights: &[u32]) -> Vec<u64> {
         self.confusion(weights).rates().iter().map(|class| class.support).collect()
     }
 
+    fn ranking(&self, class: usize) -> &Ranking {
+        let rankings = self.rankings.get_or_init(|| {
+            let rows: Vec<&[f64]> = self.probabilities.chunks_exact(self.classes).collect();
+            (0..self.classes).map(|class| Ranking::new(&rows, class)).collect()
+        });
+        &rankings[class]
+    }
+
     /// ROC-AUC and average precision of `class` against the rest; `None` without rows on both sides.
     pub fn areas(&self, class: usize, weights: &[u32]) -> (Option<f64>, Option<f64>) {
-        let ranking = &self.rankings[class];
+        let ranking = self.ranking(class);
         let (mut hits, mut misses, mut area, mut precision) = (0.0, 0.0, 0.0, 0.0);
         let (mut new_hits, mut new_misses) = (0.0, 0.0);
         let mut close = |new_hits: &mut f64, new_misses: &mut f64| {
@@ -158,7 +177,7 @@ impl<'a> Frame<'a> {
 
     /// The counts behind the curves of `class`, one step a threshold.
     pub fn steps(&self, class: usize) -> Steps {
-        let ranking = &self.rankings[class];
+        let ranking = self.ranking(class);
         let mut steps = Steps { counts: Vec::new(), positives: 0.0, negatives: 0.0 };
         for (&row, &new_value) in ranking.rows.iter().zip(&ranking.new_value) {
             if new_value && steps.positives + steps.negatives > 0.0 {
@@ -265,9 +284,4 @@ fn check_stars(stars: Option<&[f64]>, classes: usize) -> Result<(), Error> {
         return Err(Error::invalid("stars", format!("must be {classes} finite numbers, one a class")));
     }
     Ok(())
-}
-
-/// The log-loss of one row, its probability clipped to the machine's epsilon.
-pub(super) fn row_log_loss(probabilities: &[f64], label: u32) -> f64 {
-    -probabilities[label as usize].clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tenor_domain::Error;
 use tenor_features::Stop;
 
-pub(crate) use bootstrap::quantile;
+pub(crate) use bootstrap::{Bootstrap, defined, interval, quantile};
 pub use curves::thin;
 pub(crate) use frame::{Frame, check_rows};
 
@@ -123,12 +123,6 @@ pub const SCORES: [&str; 13] = [
 /// most one star off. `quadratic_kappa`: Cohen's kappa with squared star distance as weight.
 pub const STAR_SCORES: [&str; 3] = ["mae", "within_one", "quadratic_kappa"];
 
-/// The mean log-loss of row-major `probabilities`, `classes` a row, as [`Evaluation`] has it; 0 for no rows.
-pub fn log_loss(labels: &[u32], probabilities: &[f64], classes: usize) -> f64 {
-    let rows = probabilities.chunks_exact(classes.max(1)).zip(labels);
-    rows.map(|(row, &label)| frame::row_log_loss(row, label)).sum::<f64>() / labels.len().max(1) as f64
-}
-
 impl Evaluation {
     /// The value of the score `name`; `None` when there is no such score or it is not defined.
     pub fn get(&self, name: &str) -> Option<f64> {
@@ -179,9 +173,11 @@ pub fn evaluate(
     }
     let constant: Vec<f64> = labels.iter().flat_map(|_| prior).copied().collect();
     let guessed = Frame::new(labels, &constant, classes.len(), stars)?.scores(&ones);
-    let intervals = bootstrap::intervals(&frame, options.resamples, options.seed, options.stop)?;
-
+    let EvaluateOptions { resamples, seed, stop, .. } = *options;
+    let samples = Bootstrap { resamples, seed, stream: 0, stop }.draw(frame.rows(), |weights| frame.scores(weights))?;
     let names = frame.names();
+    let of_score = |at: usize| defined(samples.iter().map(|sample| sample[at])).map(|values| interval(&values));
+    let intervals = (0..names.len()).map(of_score);
     let mut scores =
         names.iter().zip(values).zip(guessed).zip(intervals).map(|(((name, value), baseline), interval)| Score {
             name: name.clone(),

@@ -45,12 +45,6 @@ impl Graph {
         Ok(self.initializer(name, dims, DataType::Float, bytes))
     }
 
-    /// Adds a list of sizes.
-    pub fn indices(&mut self, name: &str, values: &[usize]) -> String {
-        let bytes = values.iter().flat_map(|value| (*value as i64).to_le_bytes()).collect();
-        self.initializer(name, &[values.len()], DataType::Int64, bytes)
-    }
-
     /// Adds a number.
     fn scalar(&mut self, name: &str, value: f32) -> String {
         self.initializer(name, &[], DataType::Float, value.to_le_bytes().to_vec())
@@ -78,13 +72,8 @@ impl Graph {
         output.to_owned()
     }
 
-    /// Cuts the columns of `input` into parts of `sizes`.
-    pub fn split(&mut self, input: &str, sizes: &str, outputs: &[&str]) {
-        self.push("", "Split", &[input, sizes], outputs, vec![AttributeProto::int("axis", 1)]);
-    }
-
     /// Puts the columns of `inputs` side by side.
-    pub fn concat(&mut self, inputs: &[&str], output: &str) -> String {
+    fn concat(&mut self, inputs: &[&str], output: &str) -> String {
         self.node_with("Concat", inputs, output, vec![AttributeProto::int("axis", 1)])
     }
 

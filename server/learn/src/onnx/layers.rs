@@ -3,6 +3,7 @@
 use tenor_domain::Error;
 
 use super::Options;
+use super::graph::Graph;
 
 /// One dense layer: `x * weights + biases`.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,8 @@ fn network(kind: &str, width: usize, layers: &[Layer<'_>], options: &Options<'_>
     options.check()?;
     let columns = layers.last().map_or(0, |layer| layer.biases.len());
     check_columns(columns, options)?;
-    let (mut graph, mut value) = options.begin(kind, width)?;
+    let mut graph = options.begin(kind, width)?;
+    let mut value = Graph::INPUT.to_owned();
     let mut inputs = width;
     for (index, layer) in layers.iter().enumerate() {
         let outputs = layer.biases.len();

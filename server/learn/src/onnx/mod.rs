@@ -16,7 +16,7 @@ mod tests;
 mod trees;
 
 pub use layers::{Layer, dense_layers, linear};
-pub use options::{Options, Reduction};
+pub use options::Options;
 pub use trees::{Combine, TreeNode, trees};
 
 /// What an ONNX file is called over HTTP.

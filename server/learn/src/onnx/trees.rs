@@ -5,6 +5,7 @@
 use tenor_domain::Error;
 
 use super::Options;
+use super::graph::Graph;
 use super::layers::check_columns;
 use super::proto::AttributeProto;
 
@@ -59,7 +60,7 @@ pub fn trees(
         let target = matches!(combine, Combine::Sum { .. }).then_some(index % columns);
         table.push(index, nodes, width, columns, target).map_err(place)?;
     }
-    let (mut graph, input) = options.begin("trees", width)?;
+    let mut graph = options.begin("trees", width)?;
     let (aggregate, base) = match combine {
         Combine::Mean { .. } => ("AVERAGE", &[] as &[f64]),
         Combine::Sum { base } => ("SUM", base),
@@ -74,7 +75,7 @@ pub fn trees(
         }
         attributes.push(AttributeProto::floats("base_values", base));
     }
-    let value = graph.ml_node("TreeEnsembleRegressor", &input, "tree_values", attributes);
+    let value = graph.ml_node("TreeEnsembleRegressor", Graph::INPUT, "tree_values", attributes);
     let probabilities = match combine {
         Combine::Sum { .. } => graph.probabilities_of(&value, columns),
         Combine::Mean { .. } => graph.completed(&value, columns),

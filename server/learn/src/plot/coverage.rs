@@ -9,8 +9,7 @@ use crate::abstention::CoverageRisk;
 pub fn coverage_risk(curve: &CoverageRisk) -> String {
     let subtitle = format!("{} rows, the most confident first", thousands(curve.rows));
     let mut axes = Axes::new("Coverage and risk", &subtitle, "share of rows answered", "share of wrong answers", 2);
-    let thinned = curve.thinned();
-    let points: Vec<_> = thinned.points.iter().map(|point| (point.coverage, point.risk)).collect();
+    let points: Vec<_> = curve.points.iter().map(|point| (point.coverage, point.risk)).collect();
     let overall = points.last().map_or(0.0, |point| point.1);
     axes.dashed((0.0, overall), (1.0, overall));
     axes.curve(&points, COLOURS[0]);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::calibration::{CalibrationMethod, CalibrationReport, Calibrator};
+use crate::calibration::{CalibrationReport, Calibrator};
 use crate::metrics::{EvaluateOptions, Evaluation, evaluate};
 use crate::testing::{overconfident, toy};
 use crate::{Model, abstention, artifacts, report};
@@ -28,7 +28,8 @@ fn evaluation(classes: usize, rows: usize, names: impl Fn(usize) -> String) -> E
 
 fn calibration_report(classes: usize) -> CalibrationReport {
     let (labels, probabilities) = overconfident(1, 300, classes);
-    let calibrator = Calibrator::fit(CalibrationMethod::Isotonic, &labels, &probabilities, classes).unwrap();
+    let calibrator =
+        Calibrator::fit(tenor_domain::CalibrationMethod::Isotonic, &labels, &probabilities, classes).unwrap();
     calibrator.report(&labels, &probabilities).unwrap()
 }
 

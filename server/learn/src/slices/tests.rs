@@ -66,13 +66,13 @@ fn the_spoiled_slice_is_named_and_a_tiny_one_is_not() {
     }
     let parts: f64 = report.slices[..5].iter().map(|slice| slice.accuracy.value / 5.0).sum();
     assert!((parts - report.overall.accuracy.value).abs() < 1e-12);
-    let table = slice_table(&report);
+    let table = crate::report::slice_table(&report);
     assert!(table.contains("lowest macro F1 with 30 rows or more: fifth: 0\n"), "{table}");
     assert_eq!(table.lines().count(), 1 + 7 + 2);
     let nothing = SliceOptions { min_rows: 2_000, resamples: 0, ..SliceOptions::default() };
     let report = evaluate_slices(&labels, &probabilities, 3, &slices, &nothing).unwrap();
     assert_eq!((report.worst_by_accuracy, report.overall.ece.interval), (None, None));
-    assert!(slice_table(&report).contains("rows or more: none"));
+    assert!(crate::report::slice_table(&report).contains("rows or more: none"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::*;
 use crate::baseline::FeatureBaseline;
 use crate::html::tests::check_page;
 use crate::metrics::{EvaluateOptions, evaluate};
+use crate::slices::{Estimate, SliceReport, SliceScores};
 
 /// Everything that a card borrows.
 struct Stage {
@@ -77,14 +78,29 @@ fn stage(classes: &[&str], rows: usize, skill: f64) -> Stage {
 /// All that is known, or with `bare` nothing that may be missing.
 fn with_inputs<T>(stage: &Stage, bare: bool, make: impl Fn(&CardInputs<'_>) -> T) -> T {
     let [first, second] = &stage.slice_names;
-    let slice = |name, accuracy: f64, half: f64| SliceRow {
-        name,
-        rows: 120,
-        accuracy,
-        interval: Some((accuracy - half, accuracy + half)),
-        macro_f1: Some(accuracy - 0.02),
+    let slice = |name: &String, accuracy: f64, half: f64| {
+        let estimate = |value: f64| Estimate { value, interval: Some((value - half, value + half)) };
+        let (by, name) = name.split_once(": ").unwrap_or(("label", name));
+        SliceScores {
+            by: by.into(),
+            name: name.into(),
+            rows: 120,
+            accuracy: estimate(accuracy),
+            macro_f1: estimate(accuracy - 0.02),
+            ece: estimate(0.1),
+        }
     };
-    let slices = [slice(second, 0.91, 0.05), slice(first, 0.55, 0.09)];
+    let slices = SliceReport {
+        overall: slice(second, 0.8, 0.03),
+        slices: vec![
+            slice(second, 0.91, 0.05),
+            slice(first, 0.55, 0.09),
+            SliceScores { rows: 3, ..slice(first, 0.0, 0.0) },
+        ],
+        min_rows: 30,
+        worst_by_accuracy: Some(1),
+        worst_by_macro_f1: Some(1),
+    };
     let bare_inputs = CardInputs {
         name: &stage.contract.classes[0],
         version: None,
@@ -132,6 +148,14 @@ fn with_inputs<T>(stage: &Stage, bare: bool, make: impl Fn(&CardInputs<'_>) -> T
         features: Some(&stage.features),
         ..bare_inputs
     })
+}
+
+fn markdown(inputs: &CardInputs<'_>) -> String {
+    write(inputs).markdown
+}
+
+fn html(inputs: &CardInputs<'_>) -> String {
+    write(inputs).html
 }
 
 /// Checks what no name may break: one line a paragraph, no tag, no link, equally many cells in each row of a table.
@@ -253,5 +277,5 @@ fn a_card_warns_of_what_its_numbers_show() {
     let good = stage(&["bad", "good"], 900, 1.0);
     warned(&good, "Surely less accurate than the whole");
     assert_eq!(with_inputs(&good, false, limits::warnings).len(), 1);
-    assert!(with_inputs(&good, false, markdown).contains("The weakest slice is “bad”, accuracy 0.550."));
+    assert!(with_inputs(&good, false, markdown).contains("The weakest slice is “label: bad”, accuracy 0.550."));
 }

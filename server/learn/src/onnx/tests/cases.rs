@@ -3,7 +3,7 @@
 use tenor_features::random::Random;
 
 use super::names;
-use crate::onnx::{Combine, Layer, Options, Reduction, TreeNode, dense_layers, linear, trees};
+use crate::onnx::{Combine, Layer, Options, TreeNode, dense_layers, linear, trees};
 
 /// A file, rows for it, and the probabilities it must give.
 pub(super) struct Case {
@@ -70,33 +70,21 @@ pub(super) fn linear_case(columns: usize, temperature: Option<f64>) -> Case {
     case(name, WIDTH, rows, &options, bytes, |row| softmax(&affine(row, &weights, &biases)))
 }
 
-/// Two hidden layers behind a reduction of 60 terms to 8 numbers beside `rest` others.
-pub(super) fn network_case(rest: usize, scaled: bool) -> Case {
-    const TERMS: usize = 60;
-    const COMPONENTS: usize = 8;
-    let mut random = Random::new(8, rest as u64);
-    let width = COMPONENTS + rest;
-    let components = normal(&mut random, TERMS * COMPONENTS, 1.0);
-    let (scale, offset) = (normal(&mut random, width, 2.0), normal(&mut random, width, 0.5));
+/// Two hidden layers over `width` numbers.
+pub(super) fn network_case(width: usize) -> Case {
+    let mut random = Random::new(8, width as u64);
     let sizes = [width, 16, 5, 3];
     let layers: Vec<(Vec<f32>, Vec<f32>)> = sizes
         .windows(2)
         .map(|pair| (normal(&mut random, pair[0] * pair[1], 1.0), normal(&mut random, pair[1], 0.4)))
         .collect();
     let borrowed: Vec<_> = layers.iter().map(|(weights, biases)| Layer { weights, biases }).collect();
-    let (scale, offset): (&[f32], &[f32]) = if scaled { (&scale, &offset) } else { (&[], &[]) };
-    let reduction = Reduction { terms: TERMS, rest, components: &components, scale, offset };
     let classes = names("class", 3);
-    let options = Options { classes: &classes, reduction: Some(reduction), ..Options::default() };
+    let options = Options { classes: &classes, ..Options::default() };
     let bytes = dense_layers(width, &borrowed, &options).unwrap();
-    let rows = normal(&mut random, ROWS * (TERMS + rest), 0.7);
-    case(format!("network, rest {rest}, scaled {scaled}"), TERMS + rest, rows, &options, bytes, |row| {
-        let mut x = affine(&row[..TERMS], &components, &[0.0; COMPONENTS]);
-        x.extend(&row[TERMS..]);
-        if scaled {
-            let factors = scale.iter().zip(offset);
-            x.iter_mut().zip(factors).for_each(|(x, (scale, offset))| *x = *x * f64::from(*scale) + f64::from(*offset));
-        }
+    let rows = normal(&mut random, ROWS * width, 0.7);
+    case(format!("network over {width} numbers"), width, rows, &options, bytes, |row| {
+        let mut x = row.to_vec();
         for (index, (weights, biases)) in layers.iter().enumerate() {
             x = affine(&x, weights, &biases.iter().map(|bias| f64::from(*bias)).collect::<Vec<_>>());
             if index + 1 < layers.len() {

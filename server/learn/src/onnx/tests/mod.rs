@@ -75,13 +75,6 @@ fn numbers_that_do_not_fit_are_refused_by_name() {
     refused(linear(2, &[1.0; 6], &[0.0; 3], &Options { classes: &classes[..1], ..options }), "`classes`");
     refused(linear(2, &[1.0; 6], &[0.0; 3], &Options { features: &classes, ..options }), "`features` must be 2 names");
     refused(dense_layers(2, &[], &options), "`scores`");
-    let reduced = |terms, rest| {
-        let reduction = Reduction { terms, rest, components: &[], scale: &[], offset: &[] };
-        linear(2, &[1.0; 6], &[0.0; 3], &Options { reduction: Some(reduction), ..options })
-    };
-    refused(reduced(4, 2), "`reduction.rest`");
-    refused(reduced(0, 1), "`reduction.terms`");
-    refused(reduced(4, 1), "`components` must hold [4, 1] numbers, got 0");
 }
 
 #[test]
