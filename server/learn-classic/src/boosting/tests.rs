@@ -1,11 +1,6 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tenor_domain::ErrorKind;
-use tenor_features::Stop;
-use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
@@ -13,25 +8,9 @@ use tenor_learn::params::Params;
 use super::options::defaults;
 use super::stopping::should_stop;
 use super::*;
-use crate::trees::testing::{accuracy, all, broken_copies, generated, golden, interrupted, matrix_of, numbers};
-
-fn params(given: Value) -> BoostingParams {
-    BoostingParams::read(&mut Params::new(&given, &defaults()).unwrap()).unwrap()
-}
-
-fn fit(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> Boosting {
-    let weights = vec![1.0; labels.len()];
-    Boosting::fit(
-        Training { matrix, labels, classes, weights: &weights, validation: None },
-        &params(given),
-        &FitContext::quiet(1),
-    )
-    .unwrap()
-}
-
-fn probabilities(model: &Boosting, matrix: &DenseMatrix) -> Vec<f64> {
-    all(matrix, model.classes, |row, p| model.predict_into(row, &mut Vec::new(), p))
-}
+use crate::trees::testing::{
+    accuracy, check_cancel, check_file, fit, generated, golden, interrupted, matrix_of, numbers, options, probabilities,
+};
 
 #[test]
 fn predictions_are_those_of_scikit_learn() {
@@ -44,11 +23,11 @@ fn predictions_are_those_of_scikit_learn() {
         let context = FitContext::quiet(1);
         let model = Boosting::fit(
             Training { matrix: &matrix, labels: &labels, classes, weights: &weights, validation: None },
-            &params(given),
+            &options::<Boosting>(given),
             &context,
         )
         .unwrap();
-        let got = probabilities(&model, &matrix_of(&case["rows"]));
+        let got = probabilities(&model, &matrix_of(&case["rows"]), classes);
         let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
         let largest = got.iter().zip(&wanted).fold(0.0f64, |largest, (got, wanted)| largest.max((got - wanted).abs()));
         assert!(largest < 1e-6, "{}: {largest}", case["params"]);
@@ -64,7 +43,7 @@ fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
         let given = json!({ "max_iter": 30, "max_split_features": 0.5, "early_stopping": true });
         let fit = |threads, seed| {
             let context = FitContext { threads, ..FitContext::quiet(seed) };
-            let params = params(given.clone());
+            let params = options::<Boosting>(given.clone());
             context
                 .in_pool(|| {
                     Boosting::fit(
@@ -78,7 +57,7 @@ fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
         let model = fit(1, 7);
         assert_eq!(model, fit(3, 7));
         assert_ne!(model, fit(1, 8));
-        let reached = accuracy(&probabilities(&model, &test), &test_labels, classes);
+        let reached = accuracy(&probabilities(&model, &test, model.classes), &test_labels, classes);
         assert!(reached > 0.75, "{classes} classes: {reached}");
     }
 }
@@ -88,7 +67,7 @@ fn an_interrupted_fit_ends_in_the_same_model() {
     let (matrix, labels) = generated(600, 5, 3, 3);
     let (valid, valid_labels) = generated(200, 5, 3, 4);
     let weights = vec![1.0; labels.len()];
-    let params = params(json!({ "max_iter": 12, "early_stopping": true, "max_split_features": 0.5 }));
+    let params = options::<Boosting>(json!({ "max_iter": 12, "early_stopping": true, "max_split_features": 0.5 }));
     for valid in [None, Some((&valid, valid_labels.as_slice()))] {
         let whole = Boosting::fit(
             Training { matrix: &matrix, labels: &labels, classes: 3, weights: &weights, validation: valid },
@@ -119,17 +98,17 @@ fn a_row_of_weight_zero_counts_as_none() {
     let context = FitContext::quiet(1);
     let weighted = Boosting::fit(
         Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
-        &params(json!({})),
+        &options::<Boosting>(json!({})),
         &context,
     )
     .unwrap();
-    assert_eq!(weighted, fit(&DenseMatrix { width: 4, values }, &kept_labels, 2, json!({})));
+    assert_eq!(weighted, fit::<Boosting>(&DenseMatrix { width: 4, values }, &kept_labels, 2, json!({})));
 }
 
 #[test]
 fn degenerate_data_makes_single_leaves_or_clear_answers() {
     let check = |matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value, wanted: &[f64]| {
-        let model = fit(matrix, labels, classes, given);
+        let model = fit::<Boosting>(matrix, labels, classes, given);
         let mut p = vec![0.0; classes];
         model.predict_into(matrix.row(0), &mut Vec::new(), &mut p);
         assert!(p.iter().zip(wanted).all(|(p, wanted)| (p - wanted).abs() < 1e-6), "{p:?} {wanted:?}");
@@ -148,8 +127,8 @@ fn degenerate_data_makes_single_leaves_or_clear_answers() {
     check(&DenseMatrix { width: 2, values: vec![f32::NAN; 120] }, &halves, 2, json!({}), &[0.5, 0.5]);
     check(&DenseMatrix { width: 1, values: vec![1.0] }, &[1], 2, json!({ "early_stopping": true }), &[0.0, 1.0]);
     let huge = DenseMatrix { width: 1, values: (0..60).map(|row| [f32::MIN, f32::MAX][row % 2]).collect() };
-    let model = fit(&huge, &halves, 2, json!({}));
-    assert_eq!(accuracy(&probabilities(&model, &huge), &halves, 2), 1.0);
+    let model = fit::<Boosting>(&huge, &halves, 2, json!({}));
+    assert_eq!(accuracy(&probabilities(&model, &huge, model.classes), &halves, 2), 1.0);
 }
 
 #[test]
@@ -160,11 +139,11 @@ fn extreme_weights_keep_the_numbers_finite() {
         let context = FitContext::quiet(1);
         let model = Boosting::fit(
             Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
-            &params(json!({})),
+            &options::<Boosting>(json!({})),
             &context,
         )
         .unwrap();
-        probabilities(&model, &matrix);
+        probabilities(&model, &matrix, model.classes);
     }
 }
 
@@ -173,15 +152,15 @@ fn missing_values_go_where_they_help() {
     let values: Vec<f32> = (0..400).map(|row| if row % 4 == 0 { f32::NAN } else { (row % 50) as f32 }).collect();
     let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan() || *value > 30.0)).collect();
     let matrix = DenseMatrix { width: 1, values };
-    let model = fit(&matrix, &labels, 2, json!({ "min_samples_leaf": 5 }));
-    assert_eq!(accuracy(&probabilities(&model, &matrix), &labels, 2), 1.0);
+    let model = fit::<Boosting>(&matrix, &labels, 2, json!({ "min_samples_leaf": 5 }));
+    assert_eq!(accuracy(&probabilities(&model, &matrix, model.classes), &labels, 2), 1.0);
 }
 
 #[test]
 fn contributions_add_up_to_the_score() {
     for classes in [2, 3] {
         let (matrix, labels) = generated(500, 6, classes, 3);
-        let model = fit(&matrix, &labels, classes, json!({ "max_iter": 20 }));
+        let model = fit::<Boosting>(&matrix, &labels, classes, json!({ "max_iter": 20 }));
         let (mut contributions, mut p) = (vec![0.0; 6], vec![0.0; classes]);
         for row in 0..50 {
             model.predict_into(matrix.row(row), &mut Vec::new(), &mut p);
@@ -201,7 +180,7 @@ fn contributions_add_up_to_the_score() {
 #[test]
 fn importances_find_the_columns_that_matter() {
     let (matrix, labels) = generated(1_000, 8, 2, 3);
-    let gains = fit(&matrix, &labels, 2, json!({ "max_iter": 20 })).importances();
+    let gains = fit::<Boosting>(&matrix, &labels, 2, json!({ "max_iter": 20 })).importances();
     assert!((gains.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(gains[0] > 2.0 * gains[4] && gains[1] > 2.0 * gains[4] && gains[2] == 0.0, "{gains:?}");
 }
@@ -213,7 +192,7 @@ fn a_fit_stops_when_the_validation_loss_no_longer_falls() {
     let logged = Mutex::new(Vec::new());
     let on_metric = |key: &str, value: f64, step: i64| logged.lock().unwrap().push((key.to_owned(), value, step));
     let context = FitContext { on_metric: &on_metric, ..FitContext::quiet(1) };
-    let params = params(json!({ "early_stopping": true, "max_iter": 500, "n_iter_no_change": 5 }));
+    let params = options::<Boosting>(json!({ "early_stopping": true, "max_iter": 500, "n_iter_no_change": 5 }));
     let weights = vec![1.0; labels.len()];
     let valid = Some((&valid, valid_labels.as_slice()));
     let model = Boosting::fit(
@@ -247,39 +226,12 @@ fn patience_counts_from_the_loss_before_the_last_few() {
 
 #[test]
 fn what_was_saved_answers_as_what_was_fitted_and_hostile_files_are_refused() {
-    for classes in [2, 3] {
-        let (matrix, labels) = generated(300, 5, classes, 3);
-        let model = fit(&matrix, &labels, classes, json!({ "max_iter": 5 }));
-        let mut arrays = Arrays::default();
-        model.save(&mut arrays);
-        assert_eq!(Boosting::load(&arrays, 5, classes).unwrap(), model);
-        assert!(Boosting::load(&arrays, 4, classes).is_err());
-        assert!(Boosting::load(&arrays, 5, classes + 1).is_err());
-        assert!(Boosting::load(&Arrays::default(), 5, classes).is_err());
-        for (what, copy) in broken_copies(&arrays) {
-            assert!(Boosting::load(&copy, 5, classes).is_err(), "{what}");
-        }
-        let size = model.size();
-        assert!(size.parameters >= size.nonzero && size.nonzero > 0);
-    }
+    check_file::<Boosting>(&json!({ "max_iter": 5 }));
 }
 
 #[test]
 fn a_cancelled_fit_ends_soon() {
-    let (matrix, labels) = generated(20_000, 30, 2, 3);
-    let weights = vec![1.0; labels.len()];
-    let checks = AtomicUsize::new(0);
-    let wanted = || checks.fetch_add(1, Ordering::Relaxed) > 300;
-    let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
-    let started = Instant::now();
-    let error = Boosting::fit(
-        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
-        &params(json!({})),
-        &context,
-    )
-    .unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Cancelled);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    check_cancel::<Boosting>(300);
 }
 
 #[test]

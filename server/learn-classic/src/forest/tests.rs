@@ -1,11 +1,7 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tenor_domain::ErrorKind;
 use tenor_features::Stop;
-use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
@@ -13,25 +9,9 @@ use tenor_learn::params::Params;
 use super::options::{MaxFeatures, defaults};
 use super::*;
 use crate::dense::importance::permutation_importance;
-use crate::trees::testing::{accuracy, all, broken_copies, generated, golden, interrupted, matrix_of, numbers};
-
-fn params(given: Value) -> ForestParams {
-    ForestParams::read(&mut Params::new(&given, &defaults()).unwrap()).unwrap()
-}
-
-fn fit(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> Forest {
-    let weights = vec![1.0; labels.len()];
-    Forest::fit(
-        Training { matrix, labels, classes, weights: &weights, validation: None },
-        &params(given),
-        &FitContext::quiet(1),
-    )
-    .unwrap()
-}
-
-fn probabilities(forest: &Forest, matrix: &DenseMatrix) -> Vec<f64> {
-    all(matrix, forest.classes, |row, p| forest.predict_into(row, &mut Vec::new(), p))
-}
+use crate::trees::testing::{
+    accuracy, check_cancel, check_file, fit, generated, golden, interrupted, matrix_of, numbers, options, probabilities,
+};
 
 #[test]
 fn a_tree_without_chance_is_that_of_scikit_learn() {
@@ -46,12 +26,12 @@ fn a_tree_without_chance_is_that_of_scikit_learn() {
         let context = FitContext::quiet(1);
         let forest = Forest::fit(
             Training { matrix: &matrix, labels: &labels, classes, weights: &weights, validation: None },
-            &params(given),
+            &options::<Forest>(given),
             &context,
         )
         .unwrap();
         let wanted: Vec<f64> = case["probabilities"].as_array().unwrap().iter().flat_map(numbers).collect();
-        let got = probabilities(&forest, &matrix);
+        let got = probabilities(&forest, &matrix, forest.classes);
         // Shares are kept as f32.
         assert!(got.iter().zip(&wanted).all(|(got, wanted)| (got - wanted).abs() < 1e-6));
         let importances = numbers(&case["importances"]);
@@ -68,7 +48,7 @@ fn a_forest_learns_and_answers_the_same_on_any_number_of_threads() {
         let weights: Vec<f32> = labels.iter().map(|label| 0.7 + *label as f32 / 3.0).collect();
         let fit = |threads, seed| {
             let context = FitContext { threads, ..FitContext::quiet(seed) };
-            let params = params(given.clone());
+            let params = options::<Forest>(given.clone());
             context
                 .in_pool(|| {
                     Forest::fit(
@@ -82,7 +62,7 @@ fn a_forest_learns_and_answers_the_same_on_any_number_of_threads() {
         let forest = fit(1, 7);
         assert_eq!(forest, fit(4, 7));
         assert_ne!(forest, fit(1, 8));
-        let reached = accuracy(&probabilities(&forest, &test), &test_labels, classes);
+        let reached = accuracy(&probabilities(&forest, &test, forest.classes), &test_labels, classes);
         assert!(reached > 0.75, "{classes} classes, {criterion}: {reached}");
     }
 }
@@ -91,7 +71,7 @@ fn a_forest_learns_and_answers_the_same_on_any_number_of_threads() {
 fn an_interrupted_fit_ends_in_the_same_forest() {
     let (matrix, labels) = generated(400, 5, 3, 3);
     let weights = vec![1.0; labels.len()];
-    let params = params(json!({ "n_estimators": 20 }));
+    let params = options::<Forest>(json!({ "n_estimators": 20 }));
     let whole = Forest::fit(
         Training { matrix: &matrix, labels: &labels, classes: 3, weights: &weights, validation: None },
         &params,
@@ -125,18 +105,18 @@ fn a_row_of_weight_two_counts_as_two_and_one_of_weight_zero_as_none() {
     let context = FitContext::quiet(1);
     let weighted = Forest::fit(
         Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
-        &params(given.clone()),
+        &options::<Forest>(given.clone()),
         &context,
     )
     .unwrap();
-    let plain = fit(&repeated, &repeated_labels, 2, given);
-    assert_eq!(probabilities(&weighted, &matrix), probabilities(&plain, &matrix));
+    let plain = fit::<Forest>(&repeated, &repeated_labels, 2, given);
+    assert_eq!(probabilities(&weighted, &matrix, weighted.classes), probabilities(&plain, &matrix, plain.classes));
 }
 
 #[test]
 fn degenerate_data_makes_single_leaves_or_clear_answers() {
     let check = |matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value, wanted: &[f64]| {
-        let forest = fit(matrix, labels, classes, given);
+        let forest = fit::<Forest>(matrix, labels, classes, given);
         let mut p = vec![0.0; classes];
         forest.predict_into(matrix.row(0), &mut Vec::new(), &mut p);
         assert!(p.iter().zip(wanted).all(|(p, wanted)| (p - wanted).abs() < 1e-6), "{p:?} {wanted:?}");
@@ -171,21 +151,21 @@ fn missing_values_go_where_they_help() {
     let values: Vec<f32> = (0..200).map(|row| if row % 4 == 0 { f32::NAN } else { (row % 50) as f32 }).collect();
     let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan() || *value > 30.0)).collect();
     let matrix = DenseMatrix { width: 1, values };
-    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 5, "min_samples_leaf": 1 }));
-    assert_eq!(accuracy(&probabilities(&forest, &matrix), &labels, 2), 1.0);
+    let forest = fit::<Forest>(&matrix, &labels, 2, json!({ "n_estimators": 5, "min_samples_leaf": 1 }));
+    assert_eq!(accuracy(&probabilities(&forest, &matrix, forest.classes), &labels, 2), 1.0);
     // Only missing or not tells the classes apart.
     let values: Vec<f32> = (0..100).map(|row| if row % 2 == 0 { f32::NAN } else { 3.0 }).collect();
     let labels: Vec<u32> = values.iter().map(|value| u32::from(value.is_nan())).collect();
     let matrix = DenseMatrix { width: 1, values };
-    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 5 }));
-    assert_eq!(accuracy(&probabilities(&forest, &matrix), &labels, 2), 1.0);
+    let forest = fit::<Forest>(&matrix, &labels, 2, json!({ "n_estimators": 5 }));
+    assert_eq!(accuracy(&probabilities(&forest, &matrix, forest.classes), &labels, 2), 1.0);
 }
 
 #[test]
 fn contributions_add_up_to_the_probability() {
     for classes in [2, 3] {
         let (matrix, labels) = generated(500, 6, classes, 3);
-        let forest = fit(&matrix, &labels, classes, json!({ "n_estimators": 20 }));
+        let forest = fit::<Forest>(&matrix, &labels, classes, json!({ "n_estimators": 20 }));
         let (mut contributions, mut p) = (vec![0.0; 6], vec![0.0; classes]);
         for row in 0..50 {
             forest.predict_into(matrix.row(row), &mut Vec::new(), &mut p);
@@ -202,7 +182,7 @@ fn contributions_add_up_to_the_probability() {
 #[test]
 fn both_importances_find_the_columns_that_matter() {
     let (matrix, labels) = generated(1_000, 8, 2, 3);
-    let forest = fit(&matrix, &labels, 2, json!({ "n_estimators": 30 }));
+    let forest = fit::<Forest>(&matrix, &labels, 2, json!({ "n_estimators": 30 }));
     let gains = forest.importances();
     assert!((gains.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     assert!(gains[0] > 2.0 * gains[4] && gains[1] > 2.0 * gains[4] && gains[2] == 0.0, "{gains:?}");
@@ -221,7 +201,7 @@ fn metrics_out_of_the_bag_are_near_those_of_new_rows() {
     };
     let context = FitContext { on_metric: &on_metric, ..FitContext::quiet(1) };
     let weights = vec![1.0; labels.len()];
-    let params = params(json!({ "n_estimators": 60 }));
+    let params = options::<Forest>(json!({ "n_estimators": 60 }));
     let forest = Forest::fit(
         Training { matrix: &matrix, labels: &labels, classes: 3, weights: &weights, validation: None },
         &params,
@@ -229,7 +209,7 @@ fn metrics_out_of_the_bag_are_near_those_of_new_rows() {
     )
     .unwrap();
     let logged = logged.into_inner().unwrap();
-    let answers = probabilities(&forest, &test);
+    let answers = probabilities(&forest, &test, forest.classes);
     let reached = accuracy(&answers, &test_labels, 3);
     let losses = answers.chunks(3).zip(&test_labels).map(|(row, label)| -row[*label as usize].max(1e-12).ln());
     let loss = losses.sum::<f64>() / test_labels.len() as f64;
@@ -239,39 +219,12 @@ fn metrics_out_of_the_bag_are_near_those_of_new_rows() {
 
 #[test]
 fn what_was_saved_answers_as_what_was_fitted_and_hostile_files_are_refused() {
-    for classes in [2, 3] {
-        let (matrix, labels) = generated(300, 5, classes, 3);
-        let forest = fit(&matrix, &labels, classes, json!({ "n_estimators": 5 }));
-        let mut arrays = Arrays::default();
-        forest.save(&mut arrays);
-        assert_eq!(Forest::load(&arrays, 5, classes).unwrap(), forest);
-        assert!(Forest::load(&arrays, 4, classes).is_err());
-        assert!(Forest::load(&arrays, 5, classes + 1).is_err());
-        assert!(Forest::load(&Arrays::default(), 5, classes).is_err());
-        for (what, copy) in broken_copies(&arrays) {
-            assert!(Forest::load(&copy, 5, classes).is_err(), "{what}");
-        }
-        let size = forest.size();
-        assert!(size.parameters >= size.nonzero && size.nonzero > 0);
-    }
+    check_file::<Forest>(&json!({ "n_estimators": 5 }));
 }
 
 #[test]
 fn a_cancelled_fit_ends_soon() {
-    let (matrix, labels) = generated(20_000, 30, 2, 3);
-    let weights = vec![1.0; labels.len()];
-    let checks = AtomicUsize::new(0);
-    let wanted = || checks.fetch_add(1, Ordering::Relaxed) > 500;
-    let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
-    let started = Instant::now();
-    let error = Forest::fit(
-        Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None },
-        &params(json!({})),
-        &context,
-    )
-    .unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Cancelled);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    check_cancel::<Forest>(500);
 }
 
 #[test]
@@ -298,7 +251,7 @@ fn parameters_are_read_in_all_their_forms() {
         assert_eq!(read.max_features, wanted);
         assert_eq!(read.max_features.of(110), of_110);
         // What was completed reads the same again.
-        let again = params(complete);
+        let again = options::<Forest>(complete);
         assert_eq!(again.max_features, wanted);
     }
     for (name, value) in [

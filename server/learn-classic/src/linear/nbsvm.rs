@@ -7,12 +7,13 @@
 
 use serde_json::{Value, json};
 use tenor_domain::Error;
+use tenor_features::Stop;
 use tenor_features::pipeline::{Matrix, Vectorizer};
 use tenor_features::sparse::CsrMatrix;
 use tenor_learn::params::Params;
 use tenor_learn::{FitContext, Model, ModelFile, TrainingData};
 
-use super::loss::{Problem, Targets};
+use super::loss::{Design, Problem, Targets};
 use super::model::{LinearModel, Link, Weights};
 use super::series::Series;
 use super::solve::SolverOptions;
@@ -92,12 +93,12 @@ fn fit_classes(
             Ok((labels, ratios))
         })
         .collect::<Result<_, Error>>()?;
+    let design = SparseDesign::new(matrix);
     let mut series = Series::begin(context, options.solver, parts.len(), matrix.width + 1)?;
     while let Some(at) = series.next() {
         let (labels, ratios) = &parts[at];
-        let scaled = scale_columns(matrix, ratios);
-        let (design, targets) = (SparseDesign::new(&scaled), Targets::new(labels, weights, sum, 2));
-        series.solve(&Problem::new(&design, &targets, options.c, 0.0, sum, context.stop), false)?;
+        let (scaled, targets) = (Scaled { design: &design, factors: ratios }, Targets::new(labels, weights, sum, 2));
+        series.solve(&Problem::new(&scaled, &targets, options.c, 0.0, sum, context.stop), false)?;
     }
     for ((solution, class), (_, ratios)) in series.finish().iter().zip(wanted).zip(&parts) {
         let (of_features, bias) = solution.split_at(matrix.width);
@@ -132,10 +133,25 @@ fn log_count_ratios(matrix: &CsrMatrix, terms: usize, labels: &[u32], weights: &
     ratios
 }
 
-fn scale_columns(matrix: &CsrMatrix, factors: &[f64]) -> CsrMatrix {
-    let mut scaled = matrix.clone();
-    for (value, &column) in scaled.values.iter_mut().zip(&matrix.columns) {
-        *value = (f64::from(*value) * factors[column as usize]) as f32;
+/// The rows of another design with each column times its factor, for one weight vector.
+struct Scaled<'a> {
+    design: &'a dyn Design,
+    factors: &'a [f64],
+}
+
+impl Design for Scaled<'_> {
+    fn width(&self) -> usize {
+        self.design.width()
     }
-    scaled
+
+    fn evaluate(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error> {
+        // `w * (r x) = (w r) * x`; the bias behind the weights has no factor.
+        let scale =
+            |numbers: &mut [f64]| numbers.iter_mut().zip(self.factors).for_each(|(number, factor)| *number *= factor);
+        let mut parameters = parameters.to_vec();
+        scale(&mut parameters);
+        let (loss, mut gradient) = self.design.evaluate(targets, &parameters, stop)?;
+        scale(&mut gradient);
+        Ok((loss, gradient))
+    }
 }

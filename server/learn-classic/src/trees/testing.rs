@@ -2,13 +2,18 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tenor_domain::Error;
+use tenor_domain::{Error, ErrorKind};
+use tenor_features::Stop;
 use tenor_features::arrays::Arrays;
 use tenor_features::dense::DenseMatrix;
 use tenor_features::random::Random;
+use tenor_learn::params::Params;
 use tenor_learn::{Checkpoints, FitContext};
+
+use crate::dense::{Learner, Training};
 
 /// Values of scikit-learn; tests/golden/make_trees.py says how they were made.
 pub(crate) fn golden() -> Value {
@@ -95,11 +100,11 @@ pub(crate) fn interrupted<T: Send>(
     for attempt in 0..1_000 {
         let before = checkpoints.saved.load(Ordering::Relaxed);
         let wanted = || checkpoints.saved.load(Ordering::Relaxed) >= before + saves;
-        let stop = tenor_features::Stop::when(&wanted);
+        let stop = Stop::when(&wanted);
         let context = FitContext { stop, checkpoints: Some(&checkpoints), ..FitContext::quiet(seed) };
         match context.in_pool(|| fit(&context)) {
             Ok(fitted) => return (fitted, attempt),
-            Err(error) => assert_eq!(error.kind, tenor_domain::ErrorKind::Cancelled),
+            Err(error) => assert_eq!(error.kind, ErrorKind::Cancelled),
         }
     }
     panic!("it never ends");
@@ -141,4 +146,52 @@ pub(crate) fn broken_copies(arrays: &Arrays) -> Vec<(String, Arrays)> {
         }
     }
     copies
+}
+
+pub(crate) fn options<L: Learner>(given: Value) -> L::Options {
+    L::read(&mut Params::new(&given, &L::defaults()).unwrap()).unwrap()
+}
+
+/// Rows that all count the same, without validation rows.
+pub(crate) fn fit<L: Learner>(matrix: &DenseMatrix, labels: &[u32], classes: usize, given: Value) -> L {
+    let weights = vec![1.0; labels.len()];
+    let training = Training { matrix, labels, classes, weights: &weights, validation: None };
+    L::fit(training, &options::<L>(given), &FitContext::quiet(1)).unwrap()
+}
+
+pub(crate) fn probabilities<L: Learner>(learner: &L, matrix: &DenseMatrix, classes: usize) -> Vec<f64> {
+    all(matrix, classes, |row, p| learner.predict_into(row, &mut Vec::new(), p))
+}
+
+/// What was saved is what is loaded, and a file that is broken in any way is refused.
+pub(crate) fn check_file<L: Learner + PartialEq + std::fmt::Debug>(given: &Value) {
+    for classes in [2, 3] {
+        let (matrix, labels) = generated(300, 5, classes, 3);
+        let learner: L = fit(&matrix, &labels, classes, given.clone());
+        let mut arrays = Arrays::default();
+        learner.save(&mut arrays);
+        assert_eq!(L::load(&arrays, 5, classes).unwrap(), learner);
+        assert!(L::load(&arrays, 4, classes).is_err());
+        assert!(L::load(&arrays, 5, classes + 1).is_err());
+        assert!(L::load(&Arrays::default(), 5, classes).is_err());
+        for (what, copy) in broken_copies(&arrays) {
+            assert!(L::load(&copy, 5, classes).is_err(), "{what}");
+        }
+        let size = learner.size();
+        assert!(size.parameters >= size.nonzero && size.nonzero > 0);
+    }
+}
+
+/// A fit over many rows that is cancelled at its `check`th look ends soon.
+pub(crate) fn check_cancel<L: Learner>(check: usize) {
+    let (matrix, labels) = generated(20_000, 30, 2, 3);
+    let weights = vec![1.0; labels.len()];
+    let checks = AtomicUsize::new(0);
+    let wanted = || checks.fetch_add(1, Ordering::Relaxed) > check;
+    let context = FitContext { stop: Stop::when(&wanted), ..FitContext::quiet(1) };
+    let started = Instant::now();
+    let training = Training { matrix: &matrix, labels: &labels, classes: 2, weights: &weights, validation: None };
+    let error = L::fit(training, &options::<L>(Value::Null), &context).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cancelled);
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
