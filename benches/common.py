@@ -80,14 +80,17 @@ def met(row):
     """Whether a row reaches its target: the ratio where there is a peer, else the number itself."""
     if row["target"] is None:
         return None
+    if not row.get("counts", True):
+        return False
     if row["peer"] is not None:
         return row["ratio"] is not None and row["ratio"] >= row["target"]
     return row["ours"] >= row["target"] if row["higher_is_better"] else row["ours"] <= row["target"]
 
 
-def finish(bench, rows, command, notes=(), sections=()):
-    """Writes docs/benchmarks/<bench>.md, with `sections` of lines below the table, and prints the one line of JSON."""
-    out = ROOT / "docs" / "benchmarks" / f"{bench}.md"
+def finish(bench, rows, command, notes=(), sections=(), whole=True):
+    """Writes docs/benchmarks/<bench>.md, with `sections` of lines below the table, and prints the one line of JSON. The page of a bench
+    that was not run as a whole goes to the folder of scratch files."""
+    out = (ROOT / "docs" / "benchmarks" if whole else WORK) / f"{bench}.md"
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"# {bench}", "", f"Made by `{command}` on {datetime.date.today()}: {os.cpu_count()} cores, {platform.machine()}, medians.",
              "ratio > 1 means that Tenor is better.", "", "| what | Tenor | peer | unit | ratio | target | met |", "|---|---|---|---|---|---|---|"]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""scikit-learn's side of bench-models: features, then each classifier of --models, on rows that are split and lower-cased already.
+"""scikit-learn's side of bench-models: features, then each classifier of --models, on rows that are split and cleaned already.
 
-Reads JSON lines {"text", "label", "part"}; the last line printed is one JSON object. NB-SVM is that of Wang and Manning 2012 in its usual
+Reads JSON lines {"cleaned", "label", "part"}; the last line printed is one JSON object. NB-SVM is that of Wang and Manning 2012 in its usual
 form: log-count ratios in numpy, then logistic regression.
 """
 import argparse
@@ -64,10 +64,10 @@ def timed(work):
     return result, {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
-def best(work, jobs):
-    """The better of one BLAS thread and all: which one that is depends on the sizes."""
+def best(work, candidates):
+    """The fastest of the candidate numbers of BLAS threads: which one that is depends on the sizes."""
     found = []
-    for threads in sorted({1, jobs}):
+    for threads in candidates:
         with threadpool_limits(threads):
             found.append((*timed(work), threads))
     result, took, threads = min(found, key=lambda f: f[1]["wall"])
@@ -88,10 +88,12 @@ def main():
     parser.add_argument("--components", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--blas-threads", type=json.loads, default={}, help='numbers that are known to be the best: {"svd": 2, "mlp": 1}')
     o = parser.parse_args()
+    candidates = lambda name: [o.blas_threads[name]] if name in o.blas_threads else sorted({1, o.jobs})
     lines = [json.loads(line) for line in open(o.rows, encoding="utf-8")]
     labels = sorted({line["label"] for line in lines})
-    part = lambda name: ([l["text"] for l in lines if l["part"] == name], np.array([labels.index(l["label"]) for l in lines if l["part"] == name]))
+    part = lambda name: ([l["cleaned"] for l in lines if l["part"] == name], np.array([labels.index(l["label"]) for l in lines if l["part"] == name]))
     (train, y), (test, z) = part("train"), part("test")
     vec = TfidfVectorizer(lowercase=False, ngram_range=(1, 2), min_df=2, max_features=o.terms, sublinear_tf=True, dtype=np.float32)
     x, fit = timed(lambda: vec.fit_transform(train))
@@ -99,14 +101,14 @@ def main():
     out = {"train": len(train), "test": len(test), "terms": x.shape[1], "entries": x.nnz, "tfidf_fit_transform": fit, "tfidf_transform": transform}
     names = [name for name in o.models.split(",") if name]
     svd, scaler = TruncatedSVD(o.components, n_iter=5, random_state=1), StandardScaler()
-    reduced, out["svd_fit_transform"] = best(lambda: svd.fit_transform(x), o.jobs)
+    reduced, out["svd_fit_transform"] = best(lambda: svd.fit_transform(x), candidates("svd"))
     out["explained_variance_ratio"] = float(svd.explained_variance_ratio_.sum())
     dense, dense_test = scaler.fit_transform(reduced).astype(np.float32), scaler.transform(svd.transform(xt)).astype(np.float32)
     models = {}
     for name in names:
         sparse, make = MODELS[name]
         jobs = o.jobs
-        model, took = best(lambda: make(jobs).fit(x if sparse else dense, y), jobs if name in ("lr_dense", "mlp", "hist_gb") else 1)
+        model, took = best(lambda: make(jobs).fit(x if sparse else dense, y), candidates(name) if name in ("lr_dense", "mlp") else [1])
         p, predict = timed(lambda: model.predict_proba(xt if sparse else dense_test))
         if hasattr(model, "n_jobs") and name == "random_forest":
             model.n_jobs = 1  # one row: threads only cost

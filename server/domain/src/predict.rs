@@ -93,11 +93,22 @@ pub struct Explained {
 }
 
 /// What one feature adds to a score.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Contribution {
     pub feature: String,
     pub kind: FeatureKind,
     pub value: f64,
+}
+
+impl Contribution {
+    /// How the feature reads in a list: `great`, `"gre"` for characters, or `[text_len]` for a numeric one.
+    pub fn label(&self) -> String {
+        match self.kind {
+            FeatureKind::Term | FeatureKind::Hash => self.feature.clone(),
+            FeatureKind::Characters => format!("\"{}\"", self.feature),
+            FeatureKind::Numeric | FeatureKind::Component => format!("[{}]", self.feature),
+        }
+    }
 }
 
 /// A piece of the raw text, in bytes, and how much the log-odds of a class fall when it is left out.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tenor_domain::{Clock as _, Digest, Error, RunId, SystemClock};
 use tenor_features::arrays::Arrays;
-use tenor_learn::{Checkpoints, FeatureBlocks, state};
+use tenor_learn::{Blocks, Checkpoints, FeatureBlocks, state};
 use tracing::{info, warn};
 
 /// A checkpoint of a run that nobody goes on with is removed after this long.
@@ -29,6 +29,11 @@ impl Kept {
     pub(crate) fn checkpoints(&self, run: &RunId) -> RunCheckpoints {
         let name = format!("{run}-{}.checkpoint", env!("CARGO_PKG_VERSION"));
         RunCheckpoints { path: self.folder.join(name), every: self.checkpoint_every, last: Mutex::new(Instant::now()) }
+    }
+
+    /// The feature blocks of the training rows `rows`; `None` if none are kept.
+    pub(crate) fn blocks(&self, rows: Digest) -> Option<Blocks<'_>> {
+        (self.max_block_bytes > 0).then_some(Blocks { store: self, rows })
     }
 
     fn block(&self, key: &Digest) -> PathBuf {
@@ -202,5 +207,13 @@ mod tests {
         assert!(kept.checkpoints(&RunId::new()).load().unwrap().is_none());
         next.remove();
         assert!(first.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn without_room_no_block_is_asked_for() {
+        let kept =
+            |max_block_bytes| Kept { folder: "nowhere".into(), checkpoint_every: Duration::ZERO, max_block_bytes };
+        assert!(kept(0).blocks(Digest::of(b"rows")).is_none());
+        assert!(kept(1).blocks(Digest::of(b"rows")).is_some());
     }
 }

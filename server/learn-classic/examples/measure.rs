@@ -1,29 +1,33 @@
 //! Trains kinds of models on labelled texts and prints, for each, one line of JSON: seconds, scores, time of a row, size of the file.
 //!
-//! Reads JSON lines `{"text": .., "label": .., "part": "train" | "test"}`, whose texts are clean already, and a JSON list of
+//! Reads JSON lines `{"text": .., "cleaned": .., "label": .., "part": "train" | "test"}` and a JSON list of
 //! `{"name": .., "kind": .., "params": {..}}`. The first line printed is that of the features alone: TF-IDF and SVD.
+//! With `clean` in place of the list it prints the lines with their cleaned texts, without those of which nothing is left.
 //!
 //! `cargo run --release --workspace --example measure -- rows.jsonl '[{"name": "lr", "kind": "logreg", "params": {"C": 1}}]'`
 
 use std::error::Error;
 use std::hint::black_box;
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tenor_domain::Digest;
+use tenor_domain::{ContractMode, Digest};
 use tenor_features::Stop;
-use tenor_features::contract::FeatureContract;
+use tenor_features::contract::{FeatureContract, Input, Prepared};
 use tenor_features::svd::{SvdParams, TruncatedSvd};
-use tenor_features::text::lexicon_digest;
+use tenor_features::text::{CleaningProfile, clean, lexicon_digest};
 use tenor_features::tfidf::{self, TfidfParams};
 use tenor_learn::{
     EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, Scratch, TrainingData, evaluate, predict_all,
 };
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, serde::Serialize)]
 struct Line {
     text: String,
+    #[serde(default)]
+    cleaned: String,
     label: String,
     part: String,
 }
@@ -62,14 +66,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(path), Some(cases)) = (arguments.next(), arguments.next()) else {
         return Err(
-            "usage: measure ROWS.jsonl '[{\"name\": .., \"kind\": .., \"params\": {..}}]' [TERMS [COMPONENTS]]".into(),
+            "usage: measure ROWS.jsonl clean|'[{\"name\": .., \"kind\": .., \"params\": {..}}]' [TERMS [COMPONENTS]]"
+                .into(),
         );
     };
+    let lines = std::fs::read_to_string(path)?.lines().map(serde_json::from_str).collect::<Result<Vec<Line>, _>>()?;
+    if cases == "clean" {
+        return print_cleaned(lines);
+    }
     let terms: u32 = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
     let components: u32 = arguments.next().map_or(Ok(100), |text| text.parse())?;
     let cases: Vec<Case> = serde_json::from_str(&cases)?;
-    let lines: Vec<Line> =
-        std::fs::read_to_string(path)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let mut classes: Vec<String> = lines.iter().map(|line| line.label.clone()).collect();
     classes.sort();
     classes.dedup();
@@ -81,6 +88,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new(tenor_learn_classic::trainers());
     for case in cases {
         println!("{}", measure(&registry, &data, &test, &case)?);
+    }
+    Ok(())
+}
+
+fn print_cleaned(lines: Vec<Line>) -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    for mut line in lines {
+        line.cleaned = clean(CleaningProfile::Unicode, &line.text);
+        if !line.cleaned.is_empty() {
+            serde_json::to_writer(&mut out, &line)?;
+            writeln!(out)?;
+        }
     }
     Ok(())
 }
@@ -129,17 +148,20 @@ fn measure(registry: &Registry, data: &TrainingData, test: &Examples, case: &Cas
     }))
 }
 
-/// From a cleaned text to its probabilities, one row at a time, in microseconds.
+/// From a raw text to its probabilities as serving does it, contract and cleaning included, one row at a time, in microseconds.
 fn row_times(model: &dyn Model, test: &Examples) -> Value {
     const CALLS: usize = 5_000;
     let (mut scratch, mut answer) = (Scratch::default(), vec![0.0; model.classes().len()]);
+    let mut prepared = Prepared::default();
     let mut took: Vec<f64> = (0..test.len())
         .cycle()
         .take(CALLS)
         .map(|index| {
-            let prepared = test.prepared(index);
+            let input = Input { text: &test.texts[index], numeric: &[] };
             let started = Instant::now();
-            model.predict(black_box(&prepared), &mut scratch, &mut answer);
+            let findings = model.contract().apply(ContractMode::Warn, black_box(&input), &mut prepared);
+            model.predict(&prepared, &mut scratch, &mut answer);
+            black_box((findings, &answer));
             started.elapsed().as_secs_f64() * 1e6
         })
         .collect();
@@ -163,7 +185,7 @@ fn examples<'a>(contract: &FeatureContract, lines: impl Iterator<Item = &'a Line
         examples.row_ids.push(examples.labels.len() as i64);
         examples.labels.push(label as u32);
         examples.texts.push(line.text.clone());
-        examples.cleaned.push(line.text.clone());
+        examples.cleaned.push(line.cleaned.clone());
     }
     Ok(examples)
 }

@@ -36,5 +36,6 @@ pub use context::{Blocks, Checkpoints, FeatureBlocks, FitContext};
 pub use examples::{Examples, TrainingData};
 pub use file::{Lineage, ModelFile};
 pub use metrics::{EvaluateOptions, Evaluation, evaluate};
-pub use model::{Contribution, Explanation, Model, ModelSize, Scratch, Trainer, label_of, predict_all};
+pub use model::{Explanation, Model, ModelSize, Scratch, Trainer, label_of, predict_all};
 pub use registry::Registry;
+pub use tenor_domain::predict::Contribution;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde_json::Value;
 use tenor_domain::Error;
-use tenor_domain::predict::Attribution;
+use tenor_domain::predict::{Attribution, Contribution};
 use tenor_features::Stop;
 use tenor_features::contract::{FeatureContract, Prepared};
 use tenor_features::pipeline::{self, FeatureKind};
@@ -78,25 +78,6 @@ pub struct ModelSize {
     pub parameters: u64,
     /// Those that are not zero.
     pub nonzero: u64,
-}
-
-/// What one feature adds to a score.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Contribution {
-    pub feature: String,
-    pub kind: FeatureKind,
-    pub value: f64,
-}
-
-impl Contribution {
-    /// How the feature reads in a list: `great`, `"gre"` for characters, or `[text_len]` for a numeric one.
-    pub fn label(&self) -> String {
-        match self.kind {
-            FeatureKind::Term | FeatureKind::Hash => self.feature.clone(),
-            FeatureKind::Characters => format!("\"{}\"", self.feature),
-            FeatureKind::Numeric | FeatureKind::Component => format!("[{}]", self.feature),
-        }
-    }
 }
 
 /// A score taken apart: `logit = bias + the sum of all contributions`, of which the list holds the largest.

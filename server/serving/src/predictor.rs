@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenor_domain::predict::{
-    Answer, Contribution, ExplainOptions, Explained, Explanation, Instance, Limits, LoadFailure, Loaded,
-    PredictOptions, Predictor, Row, Warning,
+    Answer, ExplainOptions, Explained, Explanation, Instance, Limits, LoadFailure, Loaded, PredictOptions, Predictor,
+    Row, Warning,
 };
 use tenor_domain::{ContractMode, Error, ErrorKind, FieldViolation, PredictionId};
 use tenor_features::Stop;
@@ -196,7 +196,6 @@ impl Predictor for ModelPredictor {
         let found = serving.model.explain(prepared, class, options.top_k, scratch);
         let stop = Stop::when(stop);
         let tokens = occlusion(serving.model.as_ref(), instance.text, prepared, class, MAX_TOKENS, stop)?;
-        let contributions = found.contributions.into_iter();
         Ok(Explained {
             model: Arc::clone(&serving.model_name),
             version: serving.version,
@@ -206,9 +205,7 @@ impl Predictor for ModelPredictor {
             attribution: serving.model.attribution(),
             bias: found.bias,
             score: found.logit,
-            contributions: contributions
-                .map(|c| Contribution { feature: c.feature, kind: c.kind, value: c.value })
-                .collect(),
+            contributions: found.contributions,
             rest: found.rest,
             tokens,
         })

@@ -16,7 +16,7 @@ use tenor_learn::baseline::Baseline;
 use tenor_learn::calibration::{Calibrated, Calibrator};
 use tenor_learn::judgement::Judgement;
 use tenor_learn::{
-    Blocks, EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
+    EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
 };
 
 use super::Parts;
@@ -85,7 +85,7 @@ impl Training {
             on_progress: &fit_progress,
             on_metric: &on_metric,
             checkpoints: Some(self.checkpoints.as_ref()),
-            blocks: Some(Blocks { store: &self.kept, rows: self.rows }),
+            blocks: self.kept.blocks(self.rows),
         };
 
         let trainer = self.registry.get(&self.kind)?;
