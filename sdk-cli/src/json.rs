@@ -150,6 +150,74 @@ impl ToJson for types::Run {
     }
 }
 
+/// A number that may be missing.
+fn maybe(value: Option<f64>) -> Value {
+    value.map_or(Value::Null, number)
+}
+
+impl ToJson for types::CompareRunsResponse {
+    fn to_json(&self) -> Value {
+        json!({
+            "run": some(self.run.as_ref()), "other_run": some(self.other_run.as_ref()), "params": all(&self.params),
+            "metrics": all(&self.metrics), "answers": some(self.answers.as_ref()), "note": self.note,
+        })
+    }
+}
+
+impl ToJson for types::ParamDifference {
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name, "value": some(self.value.as_ref()), "other_value": some(self.other_value.as_ref()),
+        })
+    }
+}
+
+impl ToJson for types::MetricDifference {
+    fn to_json(&self) -> Value {
+        json!({
+            "key": self.key, "value": maybe(self.value), "other_value": maybe(self.other_value),
+            "difference": maybe(self.difference),
+        })
+    }
+}
+
+impl ToJson for types::AnswersComparison {
+    fn to_json(&self) -> Value {
+        json!({
+            "rows": self.rows, "run_rows": self.run_rows, "other_run_rows": self.other_run_rows,
+            "relabelled_rows": self.relabelled_rows, "mcnemar": some(self.mcnemar.as_ref()), "scores": all(&self.scores),
+            "flipped_rows": self.flipped_rows, "flips": all(&self.flips), "resamples": self.resamples,
+        })
+    }
+}
+
+impl ToJson for types::McNemarTest {
+    fn to_json(&self) -> Value {
+        json!({
+            "only_run_right": self.only_run_right, "only_other_right": self.only_other_right, "p": number(self.p),
+            "exact": self.exact,
+        })
+    }
+}
+
+impl ToJson for types::ScoreDifference {
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name, "value": maybe(self.value), "other_value": maybe(self.other_value),
+            "difference": maybe(self.difference), "low": maybe(self.low), "high": maybe(self.high), "p": maybe(self.p),
+        })
+    }
+}
+
+impl ToJson for types::FlippedRow {
+    fn to_json(&self) -> Value {
+        json!({
+            "row_id": self.row_id, "change": word(self.change().as_str_name(), "ANSWER_CHANGE_"), "truth": self.truth,
+            "answer": self.answer, "other_answer": self.other_answer, "gain": number(self.gain),
+        })
+    }
+}
+
 impl ToJson for types::Metric {
     fn to_json(&self) -> Value {
         json!({ "key": self.key, "value": number(self.value), "step": self.step, "time": time(self.time.as_ref()) })

@@ -18,7 +18,7 @@ pub use client::{Client, ClientBuilder, Health};
 pub use datasets::{Datasets, NewImport, NewSplit};
 pub use deployments::{DeploymentChange, Deployments, NewDeployment, Target};
 pub use error::{Error, Kind, Violation};
-pub use experiments::{DownloadRange, Experiments, NewArtifact, NewRun, RunChange, RunQuery, TrainRun};
+pub use experiments::{CompareRuns, DownloadRange, Experiments, NewArtifact, NewRun, RunChange, RunQuery, TrainRun};
 pub use jobs::{Jobs, is_final};
 pub use models::{AliasMove, Models};
 pub use page::Items;

@@ -13,7 +13,7 @@ use tenor_sdk::{Kind, NewImport, RunQuery, TrainRun};
 use crate::support::*;
 
 /// What a training run leaves behind.
-const ARTIFACTS: [&str; 22] = [
+const ARTIFACTS: [&str; 24] = [
     "baseline_statistics.json",
     "feature_importances.json",
     "metadata.json",
@@ -29,11 +29,13 @@ const ARTIFACTS: [&str; 22] = [
     "plots/pr_curve.svg",
     "plots/reliability.svg",
     "plots/roc_curve.svg",
+    "predictions/test.safetensors",
     "reports/classification_report.txt",
     "reports/confusion_matrix.txt",
     "reports/coverage_risk.json",
     "reports/evaluation.json",
     "reports/leakage.json",
+    "reports/mistakes.html",
     "reports/slices.json",
     "reports/slices.txt",
 ];

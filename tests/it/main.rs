@@ -3,11 +3,13 @@
 mod support;
 
 mod cli;
+mod compare;
 mod contract;
 mod explain;
 mod graphql;
 mod kinds;
 mod lifecycle;
+mod lint;
 mod model_file;
 mod prediction;
 mod processes;

@@ -29,6 +29,7 @@ pub const RPC_COMMANDS: &[(&str, &str)] = &[
     ("ExperimentService/ListRuns", "run list"),
     ("ExperimentService/UpdateRun", "run update ID --note TEXT"),
     ("ExperimentService/DeleteRun", "run delete ID"),
+    ("ExperimentService/CompareRuns", "run compare ID ID"),
     ("ExperimentService/LogParams", "run log-params ID --param C=1"),
     ("ExperimentService/LogMetrics", "run log-metrics ID"),
     ("ExperimentService/LogMetricBatch", "run log-metrics ID --metric loss=0.1"),

@@ -1,5 +1,7 @@
 //! From domain values to messages.
 
+use std::collections::BTreeSet;
+
 use prost_types::Timestamp as PbTimestamp;
 use serde_json::Value;
 use tenor_domain::predict::{Attribution, Explained, FeatureKind, Loaded, Row};
@@ -8,6 +10,8 @@ use tenor_domain::{
     ImportOutcome, Job, JobEvent, JobEventLevel, JobState, Metric, ModelVersion, ParamValue, RegisteredModel, Run,
     Split, SplitOutcome, SplitPart, State, Timestamp, Upload,
 };
+use tenor_learn::compare::{Change, Difference};
+use tenor_platform::{AnswersCompared, FlippedRow, ParamDifference, RunsCompared};
 use tenor_proto::v1 as pb;
 
 fn time(at: Timestamp) -> Option<PbTimestamp> {
@@ -154,6 +158,73 @@ pub(crate) fn run(run: Run) -> pb::Run {
         finish_time: run.finished_at.and_then(time),
         etag: run.etag.to_string(),
         metrics: run.metrics,
+    }
+}
+
+pub(crate) fn runs_compared(compared: RunsCompared) -> pb::CompareRunsResponse {
+    let (first, second) = (&compared.first.metrics, &compared.second.metrics);
+    let keys: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    let metric = |key: &String| {
+        let (value, other_value) = (first.get(key).copied(), second.get(key).copied());
+        let difference = value.zip(other_value).map(|(value, other)| other - value);
+        pb::MetricDifference { key: key.clone(), value, other_value, difference }
+    };
+    let metrics = keys.into_iter().map(metric).collect();
+    let difference = |it: ParamDifference| pb::ParamDifference {
+        name: it.name,
+        value: it.first.map(param),
+        other_value: it.second.map(param),
+    };
+    pb::CompareRunsResponse {
+        metrics,
+        params: compared.params.into_iter().map(difference).collect(),
+        answers: compared.answers.map(answers_compared),
+        note: compared.note,
+        run: Some(run(compared.first)),
+        other_run: Some(run(compared.second)),
+    }
+}
+
+fn answers_compared(answers: AnswersCompared) -> pb::AnswersComparison {
+    let count = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
+    let AnswersCompared { comparison, .. } = answers;
+    let score = |it: Difference| pb::ScoreDifference {
+        name: it.name,
+        value: it.first,
+        other_value: it.second,
+        difference: it.difference,
+        low: it.low,
+        high: it.high,
+        p: it.p,
+    };
+    let flip = |it: FlippedRow| pb::FlippedRow {
+        row_id: format!("{:016x}", it.row_id),
+        change: match it.change {
+            Change::Fixed => pb::AnswerChange::Fixed,
+            Change::Broken => pb::AnswerChange::Broken,
+            Change::OtherMistake => pb::AnswerChange::OtherMistake,
+        }
+        .into(),
+        truth: it.truth,
+        answer: it.first,
+        other_answer: it.second,
+        gain: it.gain,
+    };
+    pb::AnswersComparison {
+        rows: count(comparison.rows),
+        run_rows: count(answers.first_rows),
+        other_run_rows: count(answers.second_rows),
+        relabelled_rows: count(answers.relabelled),
+        mcnemar: Some(pb::McNemarTest {
+            only_run_right: count(comparison.mcnemar.first_only),
+            only_other_right: count(comparison.mcnemar.second_only),
+            p: comparison.mcnemar.p,
+            exact: comparison.mcnemar.exact,
+        }),
+        scores: comparison.differences.into_iter().map(score).collect(),
+        flipped_rows: count(answers.flipped),
+        flips: answers.flips.into_iter().map(flip).collect(),
+        resamples: i32::try_from(comparison.resamples).unwrap_or(i32::MAX),
     }
 }
 

@@ -2,12 +2,17 @@
 
 use serde_json::{Value, json};
 use tenor_domain::{Digest, Error};
+use tenor_features::Stop;
 
 use crate::baseline::Baseline;
 use crate::card::{self, CardInputs};
+use crate::cross_validation::CrossValidation;
+use crate::explain_html::{ExplainedText, explanations};
 use crate::judgement::Judgement;
 use crate::metrics::Evaluation;
 use crate::model::{Scratch, label_of};
+use crate::noise::Suspect;
+use crate::occlusion::occlusion;
 use crate::{Contribution, Examples, Lineage, Model, onnx, plot, report};
 
 /// Wrong answers that are kept.
@@ -17,6 +22,11 @@ const LISTED_FEATURES: usize = 100;
 const DRAWN_FEATURES: usize = 20;
 /// Contributions with each wrong answer.
 const EXPLAINED: usize = 10;
+/// Wrong answers on the page that shows their words, and pieces of each that are left out in turn.
+const SHOWN_MISTAKES: usize = 50;
+const TRIED_WORDS: usize = 128;
+/// Suspicious labels that are kept.
+pub const MAX_SUSPECTS: usize = 1_000;
 /// The largest model of which an ONNX file is made with every run: 32 MiB of it, about; a deep forest would be larger.
 const MAX_ONNX_PARAMETERS: u64 = 1 << 20;
 /// Characters of a wrong answer's text.
@@ -42,6 +52,9 @@ pub struct Inputs<'a> {
     pub test: &'a Examples,
     /// Row-major, of the test rows.
     pub probabilities: &'a [f64],
+    pub train: &'a Examples,
+    /// Of the training rows, when it was asked for.
+    pub cross_validation: Option<&'a CrossValidation>,
     pub baseline: &'a Baseline,
     pub judgement: &'a Judgement,
     pub lineage: &'a Lineage,
@@ -55,6 +68,7 @@ pub struct Inputs<'a> {
     pub seconds: f64,
     /// Whatever the caller wants in `metadata.json` besides: a JSON object.
     pub extra: &'a Value,
+    pub stop: Stop<'a>,
 }
 
 /// Makes every file that needs no database: plots, reports, importances, schema, baseline, wrong answers, metadata.
@@ -74,6 +88,7 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
     let text =
         |name, text: String| Artifact { name, media_type: "text/plain; charset=utf-8", bytes: text.into_bytes() };
     let judgement = inputs.judgement;
+    let wrong = wrong_answers(inputs);
     let mut artifacts = vec![
         svg("plots/confusion_matrix.svg", plot::confusion_matrix(evaluation)),
         svg("plots/roc_curve.svg", plot::roc(evaluation)),
@@ -86,8 +101,10 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
         json_file("feature_importances.json", &importances_json(&importances))?,
         json_file("model_schema.json", &schema(model))?,
         json_file("baseline_statistics.json", inputs.baseline)?,
-        json_file("misclassified.json", &misclassified(inputs))?,
+        json_file("misclassified.json", &misclassified(inputs, &wrong))?,
+        mistakes(inputs, &wrong)?,
         json_file("metadata.json", &metadata(inputs))?,
+        crate::predictions::artifact(inputs)?,
         svg("plots/coverage_risk.svg", plot::coverage_risk(&judgement.coverage_risk)),
         text("reports/slices.txt", report::slice_table(&judgement.slices)),
         json_file("reports/slices.json", &judgement.slices)?,
@@ -97,6 +114,10 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
     if let Some(calibration) = &judgement.calibration {
         artifacts.push(svg("plots/calibration.svg", plot::calibration(calibration)));
         artifacts.push(json_file("reports/calibration.json", calibration)?);
+    }
+    if let Some(validation) = inputs.cross_validation {
+        artifacts.push(json_file("reports/cross_validation.json", validation)?);
+        artifacts.push(json_file("reports/label_noise.json", &label_noise(inputs.train, classes, validation))?);
     }
     artifacts.extend(model_cards(inputs, &importances));
     if model.size().parameters <= MAX_ONNX_PARAMETERS
@@ -188,37 +209,96 @@ fn metadata(inputs: &Inputs<'_>) -> Value {
     })
 }
 
-/// The wrong answers on the test rows, the most certain first, with the contributions that led to them.
-fn misclassified(inputs: &Inputs<'_>) -> Value {
+/// A test row with its wrong answer.
+struct WrongAnswer<'a> {
+    index: usize,
+    answer: usize,
+    probabilities: &'a [f64],
+}
+
+/// The wrong answers on the test rows, the most certain first.
+fn wrong_answers<'a>(inputs: &Inputs<'a>) -> Vec<WrongAnswer<'a>> {
+    let rows = inputs.probabilities.chunks_exact(inputs.model.classes().len()).enumerate();
+    let answers = rows.map(|(index, row)| WrongAnswer { index, answer: label_of(row), probabilities: row });
+    let mut wrong: Vec<_> = answers.filter(|it| it.answer != inputs.test.labels[it.index] as usize).collect();
+    wrong.sort_by(|a, b| b.probabilities[b.answer].total_cmp(&a.probabilities[a.answer]).then(a.index.cmp(&b.index)));
+    wrong
+}
+
+/// The surest wrong answers with the contributions that led to them.
+fn misclassified(inputs: &Inputs<'_>, wrong: &[WrongAnswer<'_>]) -> Value {
     let (model, test) = (inputs.model, inputs.test);
     let classes = model.classes();
-    let row = |index: usize| &inputs.probabilities[index * classes.len()..(index + 1) * classes.len()];
-    let mut wrong: Vec<(f64, usize)> = (0..test.len())
-        .filter(|&index| label_of(row(index)) != test.labels[index] as usize)
-        .map(|index| (row(index)[label_of(row(index))], index))
-        .collect();
-    wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let count = wrong.len();
-    wrong.truncate(MAX_MISCLASSIFIED);
     let mut scratch = Scratch::default();
     let rows: Vec<Value> = wrong
-        .into_iter()
-        .map(|(confidence, index)| {
-            let answer = label_of(row(index));
-            let explanation = model.explain(&test.prepared(index), answer, EXPLAINED, &mut scratch);
-            let text: String = test.texts[index].chars().take(SHOWN_CHARACTERS).collect();
+        .iter()
+        .take(MAX_MISCLASSIFIED)
+        .map(|it| {
             json!({
-                "row_id": format!("{:016x}", test.row_ids[index]),
-                "text": text,
-                "truth": classes[test.labels[index] as usize],
-                "answer": classes[answer],
-                "confidence": confidence,
-                "probabilities": row(index),
-                "explanation": explanation,
+                "row_id": row_id(test, it.index),
+                "text": shown_text(test, it.index),
+                "truth": classes[test.labels[it.index] as usize],
+                "answer": classes[it.answer],
+                "confidence": it.probabilities[it.answer],
+                "probabilities": it.probabilities,
+                "explanation": model.explain(&test.prepared(it.index), it.answer, EXPLAINED, &mut scratch),
             })
         })
         .collect();
-    json!({ "wrong": count, "shown": rows.len(), "of": test.len(), "rows": rows })
+    json!({ "wrong": wrong.len(), "shown": rows.len(), "of": test.len(), "rows": rows })
+}
+
+/// The surest wrong answers as a page: the words that led to them are coloured.
+fn mistakes(inputs: &Inputs<'_>, wrong: &[WrongAnswer<'_>]) -> Result<Artifact, Error> {
+    let (model, test) = (inputs.model, inputs.test);
+    let explained = |it: &WrongAnswer<'_>| {
+        let text = shown_text(test, it.index);
+        let prepared = test.prepared(it.index);
+        let mut tokens = occlusion(model, &test.texts[it.index], &prepared, it.answer, TRIED_WORDS, inputs.stop)?;
+        tokens.retain(|token| token.end <= text.len());
+        let truth = Some(test.labels[it.index] as usize);
+        Ok(ExplainedText { text, tokens, label: it.answer, truth, probabilities: it.probabilities.to_vec() })
+    };
+    let texts = wrong.iter().take(SHOWN_MISTAKES).map(explained).collect::<Result<Vec<_>, Error>>()?;
+    let title = format!("{}: the {} surest of {} wrong answers", inputs.title, texts.len(), wrong.len());
+    let page = explanations(&title, model.classes(), &texts);
+    Ok(Artifact { name: "reports/mistakes.html", media_type: "text/html; charset=utf-8", bytes: page.into_bytes() })
+}
+
+/// What the answers out of fold say of the training rows' labels, the most suspicious first.
+fn label_noise(train: &Examples, classes: &[String], validation: &CrossValidation) -> Value {
+    let noise = &validation.noise;
+    let suspect = |it: &Suspect| {
+        let index = it.row as usize;
+        json!({
+            "row_id": row_id(train, index),
+            "text": shown_text(train, index),
+            "label": classes[it.given as usize],
+            "suggested": classes[it.suggested as usize],
+            "score": it.score,
+        })
+    };
+    let suspects: Vec<Value> = noise.suspects.iter().take(MAX_SUSPECTS).map(suspect).collect();
+    json!({
+        "rows": noise.rows,
+        "folds": validation.folds.len(),
+        "noise_rate": noise.noise_rate,
+        "classes": classes,
+        "thresholds": noise.thresholds,
+        "confident_joint": noise.confident_joint,
+        "joint": noise.joint,
+        "suspected": noise.suspects.len(),
+        "shown": suspects.len(),
+        "suspects": suspects,
+    })
+}
+
+fn row_id(rows: &Examples, index: usize) -> String {
+    format!("{:016x}", rows.row_ids[index])
+}
+
+fn shown_text(rows: &Examples, index: usize) -> String {
+    rows.texts[index].chars().take(SHOWN_CHARACTERS).collect()
 }
 
 fn json_file(name: &'static str, value: &impl serde::Serialize) -> Result<Artifact, Error> {

@@ -23,6 +23,7 @@ pub mod occlusion;
 pub mod onnx;
 pub mod params;
 pub mod plot;
+pub mod predictions;
 mod registry;
 pub mod report;
 pub mod slices;

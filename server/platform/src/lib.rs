@@ -25,7 +25,10 @@ pub use job::{Jobs, Watched};
 pub use metric::MetricBatch;
 pub use model::{AliasMove, ModelFacts, ModelPatch, Models, NewModel, VersionRef};
 pub use platform::Platform;
-pub use run::{FinishedTraining, NewArtifact, NewRun, RunPatch, Runs, SearchRuns, TrainSpec, TrainedModel};
+pub use run::{
+    AnswersCompared, CompareRuns, FinishedTraining, FlippedRow, NewArtifact, NewRun, ParamDifference, RunPatch, Runs,
+    RunsCompared, SearchRuns, TrainSpec, TrainedModel,
+};
 pub use search::{parse_filter, parse_order};
 pub use split::Splits;
 pub use tenor_queue::{Fence, JobFilter};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenor_domain::{Acceptance, Clock, Error, Timestamp};
 use tenor_queue::Queue;
 use tenor_store::{Blobs, Db, Spool, Tx};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::metric::MetricWriter;
 use crate::{Datasets, Deployments, Experiments, Jobs, Models, Runs, Splits, Uploads};
@@ -19,6 +19,8 @@ pub struct Platform {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spool: Spool,
     pub(crate) metric_writer: MetricWriter,
+    /// Comparisons of answers that may run at once: they hold whole files in memory.
+    pub(crate) comparisons: Semaphore,
     pub(crate) acceptance: Option<Arc<dyn Acceptance>>,
     /// Changed when this process changes what a deployment means.
     pub(crate) deployments_changed: watch::Sender<()>,
@@ -36,7 +38,8 @@ impl Platform {
         let spool = Spool::open(spool_dir)?;
         let (deployments_changed, _) = watch::channel(());
         let metric_writer = MetricWriter::default();
-        Ok(Self { db, blobs, queue, clock, spool, metric_writer, acceptance: None, deployments_changed })
+        let comparisons = Semaphore::new(1);
+        Ok(Self { db, blobs, queue, clock, spool, metric_writer, comparisons, acceptance: None, deployments_changed })
     }
 
     /// The same, with wrong options of imports, splits and trainings refused when they are requested. Without this the jobs

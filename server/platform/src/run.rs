@@ -1,5 +1,6 @@
 //! Runs: training by a job, or logging from outside.
 
+mod compare;
 mod finish;
 mod log;
 mod train;
@@ -12,6 +13,7 @@ use tenor_queue::Fence;
 use tenor_store::run::{Search, SortValue, fits, sort_values};
 use tenor_store::{Tx, run};
 
+pub use compare::{AnswersCompared, CompareRuns, FlippedRow, ParamDifference, RunsCompared};
 pub use finish::{FinishedTraining, TrainedModel};
 pub use log::NewArtifact;
 pub use train::TrainSpec;

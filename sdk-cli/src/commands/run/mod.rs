@@ -1,5 +1,6 @@
 //! `tenor run`.
 
+mod compare;
 pub(crate) mod files;
 mod log;
 mod report;
@@ -27,6 +28,8 @@ pub enum Verb {
     List(List),
     /// Show a run, with its scores when it was a training.
     Describe { run: String },
+    /// Compare two runs: parameters, metrics, and their answers to the test rows that both have.
+    Compare(compare::Compare),
     /// Change name, note, tags or state.
     Update(Update),
     /// Delete a run that no model version came from.
@@ -105,7 +108,7 @@ pub struct Update {
     #[arg(long, value_enum)]
     pub state: Option<StateArg>,
     /// Why, with `--state failed`.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", requires = "state")]
     pub error: String,
     /// Fail when the run has another etag by now.
     #[arg(long, default_value = "")]
@@ -159,6 +162,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             let run = experiments.run(run).await?;
             report::show(context, &run).await
         }
+        Verb::Compare(args) => compare::run(args, context).await,
         Verb::Update(args) => {
             let mut change = RunChange::new().etag(args.etag);
             if args.name.is_none()
@@ -184,7 +188,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             context.item(&experiments.update_run(args.run, change).await?)
         }
         Verb::Delete { run, etag } => {
-            context.confirm(&format!("delete run {run} with its metrics and files"))?;
+            context.confirm(&format!("delete run {run} with its metrics and files")).await?;
             experiments.delete_run(run, etag).await?;
             context.note("deleted")
         }

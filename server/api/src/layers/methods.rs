@@ -9,8 +9,9 @@ use prost_types::FileDescriptorSet;
 
 use crate::Metrics;
 
-/// Unary, but made to take long: the one waits, the other hashes and stores the whole file.
-const WAITING: [&str; 2] = ["tenor.v1.JobService/WaitJob", "tenor.v1.DatasetService/CompleteUpload"];
+/// Unary, but made to take long: the first waits, the second hashes and stores the whole file, the third computes.
+const WAITING: [&str; 3] =
+    ["tenor.v1.JobService/WaitJob", "tenor.v1.DatasetService/CompleteUpload", "tenor.v1.ExperimentService/CompareRuns"];
 
 /// One rpc and its series.
 #[derive(Debug)]

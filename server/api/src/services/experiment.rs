@@ -7,7 +7,9 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tenor_domain::{
     AliasName, CalibrationMethod, Clock, Error, Etag, ExperimentName, ModelName, RequestId, RunId, SplitId,
 };
-use tenor_platform::{ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, SearchRuns, TrainSpec};
+use tenor_platform::{
+    CompareRuns, ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, Runs, SearchRuns, TrainSpec,
+};
 use tenor_proto::v1 as pb;
 use tenor_proto::v1::experiment_service_server::ExperimentService;
 use tokio_util::sync::CancellationToken;
@@ -119,6 +121,7 @@ impl ExperimentService for Experiments {
                 .map(CalibrationMethod::parse)
                 .transpose()
                 .map_err(status)?,
+            folds: (request.folds != 0).then(|| count("folds", request.folds)).transpose().map_err(status)?,
             register_model: decode::given(&request.register_model).map(ModelName::parse).transpose().map_err(status)?,
             aliases: aliases.map_err(status)?,
         };
@@ -168,6 +171,21 @@ impl ExperimentService for Experiments {
         let etag = Etag::parse(&request.etag).map_err(status)?;
         self.platform.runs().delete(&id, etag).await.map_err(status)?;
         Ok(Response::new(pb::DeleteRunResponse {}))
+    }
+
+    async fn compare_runs(
+        &self,
+        request: Request<pb::CompareRunsRequest>,
+    ) -> Result<Response<pb::CompareRunsResponse>, Status> {
+        let request = request.into_inner();
+        let first = RunId::parse(&request.run_id).map_err(status)?;
+        let second = RunId::parse(&request.other_run_id);
+        let second = second.map_err(|_| status(Error::invalid("other_run_id", "must be the id of a run")))?;
+        let resamples = request.resamples.map(|number| count("resamples", number)).transpose().map_err(status)?;
+        let max_flips = request.max_flips.map_or(Ok(20), |number| count("max_flips", number)).map_err(status)?;
+        let options = CompareRuns { resamples, seed: request.seed, max_flips };
+        let compared = self.platform.runs().compare(&first, &second, options).await;
+        compared.map(encode::runs_compared).map(Response::new).map_err(status)
     }
 
     async fn log_params(
@@ -236,7 +254,8 @@ impl ExperimentService for Experiments {
             return Err(status(Error::invalid("run_id", "is required in the first message")));
         };
         let id = RunId::parse(&first.run_id).map_err(status)?;
-        // Before the bytes: a run that is not there should not cost an upload.
+        // Before the bytes: a wrong name or a run that is not there should not cost an upload.
+        Runs::check_artifact(&first.name, &first.media_type).map_err(status)?;
         self.platform.runs().get(&id).await.map_err(status)?;
         let (name, media_type) = (first.name, first.media_type);
         let pieces = Pieces::default();
@@ -273,6 +292,10 @@ impl ExperimentService for Experiments {
         let bytes = found.map_err(|error| status(error.into()))?.map(|piece| piece.map_err(Error::from));
         Ok(Response::new(answers(bytes)))
     }
+}
+
+fn count(field: &str, number: i32) -> Result<u32, Error> {
+    u32::try_from(number).map_err(|_| Error::invalid(field, format!("must not be negative, got {number}")))
 }
 
 fn answers(

@@ -99,10 +99,15 @@ impl Runs<'_> {
         Ok(tx.commit().await?)
     }
 
+    /// Whether an artifact may be called so: worth asking before its bytes are sent.
+    pub fn check_artifact(name: &str, media_type: &str) -> Result<(), Error> {
+        check::artifact_name(name)?;
+        check::label("media_type", media_type)
+    }
+
     /// Names a blob as an artifact of the run. The same name again means the new blob from then on.
     pub async fn add_artifact(&self, id: &RunId, new: NewArtifact, fence: Option<&Fence>) -> Result<Artifact, Error> {
-        check::artifact_name(&new.name)?;
-        check::label("media_type", &new.media_type)?;
+        Self::check_artifact(&new.name, &new.media_type)?;
         let size_bytes = self.0.blobs.size(&new.digest).await?.ok_or_else(|| {
             Error::precondition("BLOB_UNKNOWN", format!("no blob has the digest {}; send its bytes first", new.digest))
         })?;
@@ -157,7 +162,7 @@ impl Runs<'_> {
 }
 
 /// Equal to the bit: NaN is the same as NaN.
-fn same(one: &ParamValue, other: &ParamValue) -> bool {
+pub(super) fn same(one: &ParamValue, other: &ParamValue) -> bool {
     match (one, other) {
         (ParamValue::Float(one), ParamValue::Float(other)) => one == other || (one.is_nan() && other.is_nan()),
         _ => one == other,

@@ -18,6 +18,9 @@ use crate::idempotency::{Request, deleted_since};
 use crate::job::{TRAIN_RUN, enqueue};
 use crate::model::contract::check_contract;
 
+/// Most folds that a training may ask for: each is a fit.
+const MAX_FOLDS: u32 = 20;
+
 /// What to train, on what. Stored with the run as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSpec {
@@ -33,6 +36,9 @@ pub struct TrainSpec {
     /// How probabilities are calibrated on the validation rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationMethod>,
+    /// Folds of a cross-validation on the training rows, 2 to 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<u32>,
     /// Of the run; may be empty.
     pub name: String,
     pub tags: Tags,
@@ -72,6 +78,11 @@ impl Runs<'_> {
         if spec.register_model.is_none() && !spec.aliases.is_empty() {
             return Err(Error::invalid("aliases", "need `register_model`: an alias points at a registered version"));
         }
+        if let Some(folds) = spec.folds
+            && !(2..=MAX_FOLDS).contains(&folds)
+        {
+            return Err(Error::invalid("folds", format!("must be 2 to {MAX_FOLDS}, got {folds}")));
+        }
         if spec.aliases.len() > 20 {
             return Err(Error::invalid("aliases", "must be at most 20"));
         }
@@ -84,6 +95,9 @@ impl Runs<'_> {
         params.insert("seed".to_owned(), seed(spec.seed));
         if let Some(method) = spec.calibration {
             params.insert("calibration".to_owned(), ParamValue::Text(method.as_str().to_owned()));
+        }
+        if let Some(folds) = spec.folds {
+            params.insert("folds".to_owned(), ParamValue::Int(i64::from(folds)));
         }
         check_params(&params)?;
         let now = self.0.now();
