@@ -50,7 +50,8 @@ def sst2(path):
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             text, _, label = line.rstrip("\n").rpartition("\t")
-            yield text, label
+            if label in ("0", "1"):  # the first line names the columns
+                yield text, label
 
 
 def labelled(pairs, task):

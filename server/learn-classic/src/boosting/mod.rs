@@ -42,13 +42,6 @@ pub(crate) struct Boosting {
 /// What the arrays are called.
 const PREFIX: &str = "boosting";
 
-impl Boosting {
-    #[inline]
-    fn leaf_value(&self, root: u32, row: &[f32]) -> f64 {
-        f64::from(self.trees.values[self.trees.leaf(root as usize, row)])
-    }
-}
-
 impl Learner for Boosting {
     const KIND: &'static str = "hist_gb";
     const ATTRIBUTION: Attribution = Attribution::TreePaths;
@@ -71,17 +64,13 @@ impl Learner for Boosting {
     }
 
     fn predict_into(&self, row: &[f32], _: &mut Vec<f32>, probabilities: &mut [f64]) {
-        if let ([baseline], [first, _]) = (self.baseline.as_slice(), &mut *probabilities) {
-            let roots = self.trees.roots.iter();
-            *first = roots.fold(*baseline, |score, root| score + self.leaf_value(*root, row));
-        } else {
-            probabilities.copy_from_slice(&self.baseline);
-            for roots in self.trees.roots.chunks(self.baseline.len()) {
-                for (score, root) in probabilities.iter_mut().zip(roots) {
-                    *score += self.leaf_value(*root, row);
-                }
-            }
-        }
+        let scores = self.baseline.len();
+        probabilities[..scores].copy_from_slice(&self.baseline);
+        let mut output = 0;
+        self.trees.each_leaf(row, |leaf| {
+            probabilities[output] += f64::from(self.trees.values[leaf]);
+            output = if output + 1 == scores { 0 } else { output + 1 };
+        });
         loss::to_probabilities(probabilities);
     }
 

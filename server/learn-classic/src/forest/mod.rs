@@ -38,12 +38,6 @@ pub(crate) struct Forest {
 /// What a forest's arrays are called.
 const PREFIX: &str = "forest";
 
-impl Forest {
-    fn leaves<'a>(&'a self, row: &'a [f32]) -> impl Iterator<Item = usize> + 'a {
-        self.trees.roots.iter().map(|root| self.trees.leaf(*root as usize, row))
-    }
-}
-
 impl Learner for Forest {
     const KIND: &'static str = "random_forest";
     const ATTRIBUTION: Attribution = Attribution::TreePaths;
@@ -68,17 +62,18 @@ impl Learner for Forest {
     fn predict_into(&self, row: &[f32], _: &mut Vec<f32>, probabilities: &mut [f64]) {
         match probabilities {
             [first, second] => {
-                let sum: f64 = self.leaves(row).map(|leaf| f64::from(self.trees.values(leaf)[0])).sum();
+                let mut sum = 0.0;
+                self.trees.each_leaf(row, |leaf| sum += f64::from(self.trees.values(leaf)[0]));
                 *second = sum / self.trees.len() as f64;
                 *first = 1.0 - *second;
             }
             _ => {
                 probabilities.fill(0.0);
-                for leaf in self.leaves(row) {
+                self.trees.each_leaf(row, |leaf| {
                     for (probability, share) in probabilities.iter_mut().zip(self.trees.values(leaf)) {
                         *probability += f64::from(*share);
                     }
-                }
+                });
                 let sum: f64 = probabilities.iter().sum();
                 probabilities.iter_mut().for_each(|probability| *probability /= sum);
             }

@@ -97,29 +97,48 @@ impl Histogram {
         rules: &Rules,
         best: &mut Option<Split>,
     ) {
-        let classes = self.classes;
-        self.left.fill(0);
-        if let Some(bin) = missing.filter(|_| missing_left) {
-            self.left.copy_from_slice(&self.sums[bin * classes..(bin + 1) * classes]);
+        // A number that the compiler knows makes the loops over the classes straight code.
+        match self.classes {
+            2 => self.scan_classes(2, missing, missing_left, feature, rules, best),
+            3 => self.scan_classes(3, missing, missing_left, feature, rules, best),
+            4 => self.scan_classes(4, missing, missing_left, feature, rules, best),
+            5 => self.scan_classes(5, missing, missing_left, feature, rules, best),
+            classes => self.scan_classes(classes, missing, missing_left, feature, rules, best),
         }
-        let rows = rules.units.count(self.total.iter().sum::<u64>());
+    }
+
+    #[inline(always)]
+    fn scan_classes(
+        &mut self,
+        classes: usize,
+        missing: Option<usize>,
+        missing_left: bool,
+        feature: usize,
+        rules: &Rules,
+        best: &mut Option<Split>,
+    ) {
+        let (left, total) = (&mut self.left[..classes], &self.total[..classes]);
+        let of_bin = |bin: usize| &self.sums[bin * classes..(bin + 1) * classes];
+        left.fill(0);
+        if let Some(bin) = missing.filter(|_| missing_left) {
+            left.copy_from_slice(of_bin(bin));
+        }
+        let rows = rules.units.count(total.iter().sum::<u64>());
         let mut bins = occupied(self.seen).filter(|bin| Some(*bin) != missing).peekable();
         while let Some(bin) = bins.next() {
-            for (left, sum) in self.left.iter_mut().zip(&self.sums[bin * classes..]) {
-                *left += sum;
-            }
+            left.iter_mut().zip(of_bin(bin)).for_each(|(left, sum)| *left += sum);
             let next = bins.peek().copied();
             if next.is_none() && (missing.is_none() || missing_left) {
                 break;
             }
-            let left_rows = rules.units.count(self.left.iter().sum::<u64>());
+            let left_rows = rules.units.count(left.iter().sum::<u64>());
             if left_rows < rules.min_samples_leaf {
                 continue;
             }
             if rows - left_rows < rules.min_samples_leaf {
                 break;
             }
-            let score = score(&self.left, &self.total, rules);
+            let score = score(left, total, rules);
             if best.is_none_or(|best| score > best.score) {
                 // Between two bins that hold rows, the middle: as a threshold halfway between two values.
                 let bin = match (next, missing) {

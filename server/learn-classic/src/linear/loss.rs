@@ -13,6 +13,8 @@ pub(super) trait Design: Sync {
     fn width(&self) -> usize;
     /// The sum of the weighted losses and its gradient at `parameters` (features x columns, row-major, then one bias a column).
     fn evaluate(&self, targets: &Targets<'_>, parameters: &[f64], stop: Stop<'_>) -> Result<(f64, Vec<f64>), Error>;
+    /// The weighted mean of each feature's square.
+    fn mean_squares(&self, targets: &Targets<'_>) -> Vec<f64>;
 }
 
 /// What the rows should be answered with, and how much each counts.
@@ -34,6 +36,23 @@ impl<'a> Targets<'a> {
 
     pub fn rows(&self) -> usize {
         self.labels.len()
+    }
+
+    /// Of each row; they add up to 1.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// The weighted share of the rows of each column's class; for one column that of the second class.
+    fn shares(&self) -> Vec<f64> {
+        let mut shares = vec![0.0; self.columns];
+        for (&label, weight) in self.labels.iter().zip(&self.weights) {
+            match shares.as_mut_slice() {
+                [second] => *second += f64::from(label) * weight,
+                shares => shares[label as usize] += weight,
+            }
+        }
+        shares
     }
 
     /// Fills `residuals` chunk by chunk (`work` gets the index of a chunk's first item) and adds up the losses in their order.
@@ -105,6 +124,19 @@ impl<'a> Problem<'a> {
     /// How many parameters, the first ones, are penalised: all but the biases.
     pub fn penalised(&self) -> usize {
         self.design.width() * self.targets.columns
+    }
+
+    /// About how strongly the objective bends along each parameter: the diagonal of the Hessian where every row has the probabilities of
+    /// the classes. Steps that begin from it are fewer (Jacobi's preconditioning): features differ in it a thousandfold.
+    pub fn bends(&self) -> Vec<f64> {
+        let mut spread: Vec<f64> = self.targets.shares().iter().map(|share| share * (1.0 - share)).collect();
+        // Along the weights of a rare class the rows of that class, which its probability does not stand for, bend most.
+        let least = spread.iter().sum::<f64>() / spread.len() as f64 / 4.0;
+        spread.iter_mut().for_each(|spread| *spread = spread.max(least));
+        let of_feature = |square: f64| spread.iter().map(move |spread| self.l2 + spread * square);
+        let features = self.design.mean_squares(self.targets);
+        let bends = features.into_iter().flat_map(of_feature).chain(spread.iter().copied());
+        bends.map(|bend| if bend > 0.0 { bend } else { 1.0 }).collect()
     }
 
     /// The value and the gradient at `parameters`, without the L1 penalty.

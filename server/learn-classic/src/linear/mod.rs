@@ -4,11 +4,12 @@ mod complement_nb;
 mod dense;
 #[cfg(test)]
 mod golden;
+mod lbfgs;
 mod logreg;
 mod loss;
 mod model;
 mod nbsvm;
-mod owlqn;
+
 mod series;
 mod solve;
 mod sparse;

@@ -154,4 +154,9 @@ impl Design for Scaled<'_> {
         scale(&mut gradient);
         Ok((loss, gradient))
     }
+
+    fn mean_squares(&self, targets: &Targets<'_>) -> Vec<f64> {
+        let squares = self.design.mean_squares(targets).into_iter();
+        squares.zip(self.factors).map(|(square, factor)| square * factor * factor).collect()
+    }
 }

@@ -3,6 +3,7 @@
 //! The scores are computed row by row from the matrix, the gradient column by column from its transpose: both in parallel,
 //! both adding up in an order that no number of threads can change.
 
+use pulp::Arch;
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
@@ -17,6 +18,7 @@ const CHUNK_ENTRIES: usize = 65_536;
 pub(super) struct SparseDesign<'a> {
     matrix: &'a CsrMatrix,
     transpose: Transpose,
+    arch: Arch,
 }
 
 /// The columns of the matrix, cut into pieces of about equal work.
@@ -29,7 +31,7 @@ struct Transpose {
 
 impl<'a> SparseDesign<'a> {
     pub fn new(matrix: &'a CsrMatrix) -> Self {
-        Self { matrix, transpose: Transpose::new(matrix) }
+        Self { matrix, transpose: Transpose::new(matrix), arch: Arch::new() }
     }
 
     fn evaluate_columns<const K: usize>(
@@ -43,18 +45,18 @@ impl<'a> SparseDesign<'a> {
         let mut residuals = vec![[0.0; K]; targets.rows()];
         let loss = targets.score(&mut residuals, CHUNK_ROWS, stop, |first, chunk| {
             let mut loss = 0.0;
-            for (row, residual) in (first..).zip(chunk.iter_mut()) {
-                let mut scores = [0.0; K];
-                scores.copy_from_slice(biases);
-                let entries = self.matrix.row(row);
-                for (&column, &value) in entries.columns.iter().zip(entries.values) {
-                    let (weights, value) = (&weights[column as usize], f64::from(value));
-                    for k in 0..K {
-                        scores[k] += weights[k] * value;
+            self.arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (row, scores) in (first..).zip(chunk.iter_mut()) {
+                        scores.copy_from_slice(biases);
+                        let entries = self.matrix.row(row);
+                        add_products(scores, entries.columns, entries.values, weights);
                     }
-                }
-                loss += targets.residual(row, &mut scores);
-                *residual = scores;
+                },
+            );
+            for (row, scores) in (first..).zip(chunk.iter_mut()) {
+                loss += targets.residual(row, scores);
             }
             loss
         })?;
@@ -62,15 +64,15 @@ impl<'a> SparseDesign<'a> {
         let (of_weights, of_biases) = gradient.split_at_mut(self.matrix.width * K);
         self.transpose.each_piece(of_weights, K, stop, |columns, gradient| {
             let (gradient, _) = gradient.as_chunks_mut::<K>();
-            for (column, gradient) in columns.zip(gradient) {
-                let (rows, values) = self.transpose.column(column);
-                for (&row, &value) in rows.iter().zip(values) {
-                    let (residual, value) = (&residuals[row as usize], f64::from(value));
-                    for k in 0..K {
-                        gradient[k] += residual[k] * value;
+            self.arch.dispatch(
+                #[inline(always)]
+                || {
+                    for (column, gradient) in columns.clone().zip(gradient) {
+                        let (rows, values) = self.transpose.column(column);
+                        add_products(gradient, rows, values, &residuals);
                     }
-                }
-            }
+                },
+            );
         })?;
         for residual in &residuals {
             of_biases.iter_mut().zip(residual).for_each(|(gradient, residual)| *gradient += residual);
@@ -132,6 +134,28 @@ impl Design for SparseDesign<'_> {
             _ => self.evaluate_any(targets, parameters, stop),
         }
     }
+
+    fn mean_squares(&self, targets: &Targets<'_>) -> Vec<f64> {
+        let of_column = |column| {
+            let (rows, values) = self.transpose.column(column);
+            let square = |(row, value): (&u32, &f32)| targets.weights()[*row as usize] * f64::from(*value).powi(2);
+            rows.iter().zip(values).map(square).sum()
+        };
+        (0..self.matrix.width).into_par_iter().map(of_column).collect()
+    }
+}
+
+/// Adds each value times the vector that its index names.
+#[inline(always)]
+fn add_products<const K: usize>(sum: &mut [f64; K], indexes: &[u32], values: &[f32], vectors: &[[f64; K]]) {
+    let mut sums = *sum;
+    for (&index, &value) in indexes.iter().zip(values) {
+        let (vector, value) = (&vectors[index as usize], f64::from(value));
+        for k in 0..K {
+            sums[k] += vector[k] * value;
+        }
+    }
+    *sum = sums;
 }
 
 impl Transpose {

@@ -1,10 +1,14 @@
 //! Trees in flat arrays, ready to answer.
 
+use std::hint::select_unpredictable;
+
 use tenor_learn::ModelSize;
 use tenor_learn::onnx::TreeNode;
 
 /// `Node::feature` of a leaf.
 const LEAF: u32 = u32::MAX;
+/// Trees that are walked down together.
+const TOGETHER: usize = 4;
 /// Set in `Node::feature` when missing values go left.
 const MISSING_LEFT: u32 = 1 << 31;
 
@@ -134,6 +138,36 @@ impl Ensemble {
         }
     }
 
+    /// Calls `visit` with the leaf that `row` reaches in each tree, in the order of the trees. Several trees are walked down together: each
+    /// step waits for memory, and so they wait at the same time.
+    #[inline]
+    pub(crate) fn each_leaf(&self, row: &[f32], mut visit: impl FnMut(usize)) {
+        let last = row.len().saturating_sub(1);
+        let (together, rest) =
+            if row.is_empty() { (&[][..], &*self.roots) } else { self.roots.as_chunks::<TOGETHER>() };
+        for roots in together {
+            let mut places = roots.map(|root| root as usize);
+            while self.descend(&mut places, row, last) {}
+            places.into_iter().for_each(&mut visit);
+        }
+        rest.iter().for_each(|root| visit(self.leaf(*root as usize, row)));
+    }
+
+    /// One step down in each tree, without a branch that depends on the row; false when all stand on leaves.
+    #[inline]
+    fn descend(&self, places: &mut [usize; TOGETHER], row: &[f32], last: usize) -> bool {
+        let mut moved = false;
+        for at in places {
+            let node = &self.nodes[*at];
+            let x = row[node.feature().min(last)];
+            let left = (x <= node.threshold) | (x.is_nan() & node.missing_left());
+            let child = select_unpredictable(left, *at + 1, node.right as usize);
+            *at = select_unpredictable(node.is_leaf(), *at, child);
+            moved |= !node.is_leaf();
+        }
+        moved
+    }
+
     /// The values of node `at`.
     #[inline]
     pub(crate) fn values(&self, at: usize) -> &[f32] {
@@ -178,5 +212,5 @@ impl Ensemble {
 fn next(node: &Node, at: usize, row: &[f32]) -> usize {
     let x = row[node.feature()];
     let left = (x <= node.threshold) | (x.is_nan() & node.missing_left());
-    if left { at + 1 } else { node.right as usize }
+    select_unpredictable(left, at + 1, node.right as usize)
 }
