@@ -61,7 +61,27 @@ pub fn load_examples(path: &Path, contract: &FeatureContract) -> Result<LoadedRo
     Ok(rows)
 }
 
-/// Rows `offset..offset + limit` of a table as JSON objects, columns in their order; `row_id` as 16 hex digits.
+/// The group of each row of a table that [`crate::process`] wrote, in its order: copies, near copies and, in a grouped split, rows of the
+/// same user or item share one.
+///
+/// # Errors
+/// [`Error::MissingColumn`] when the table is older than groups are.
+pub fn load_groups(path: &Path) -> Result<Vec<i64>, Error> {
+    let table = TableReader::open(path)?;
+    let column = "group_id".to_owned();
+    if !table.columns().contains(&column) {
+        let message = "the split was made before rows had groups; make a new one, e.g. with another seed".to_owned();
+        return Err(Error::MissingColumn { role: "group", columns: table.columns().to_vec(), message });
+    }
+    let mut groups = Vec::with_capacity(table.rows());
+    for offset in (0..table.rows()).step_by(SLICE_ROWS) {
+        let frame = table.read(offset, SLICE_ROWS, Some(std::slice::from_ref(&column)))?;
+        groups.extend(frame.column(&column)?.i64()?.iter().map(|v| v.unwrap_or(0)));
+    }
+    Ok(groups)
+}
+
+/// Rows `offset..offset + limit` of a table as JSON objects, columns in their order; ids as 16 hex digits.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Internal`]; an offset past the end is an empty page.
@@ -74,7 +94,7 @@ pub fn read_rows(path: &Path, offset: usize, limit: usize) -> Result<Vec<serde_j
     let mut rows = vec![serde_json::Map::new(); frame.height()];
     for column in frame.columns() {
         let values: Vec<serde_json::Value> = match column.dtype() {
-            DataType::Int64 if column.name() == "row_id" => {
+            DataType::Int64 if ["row_id", "group_id"].contains(&column.name().as_str()) => {
                 column.i64()?.iter().map(|v| v.map(row_id_text).into()).collect()
             }
             DataType::Int64 => column.i64()?.iter().map(Into::into).collect(),

@@ -65,6 +65,7 @@ impl TrainRun {
             params: spec.params.clone(),
             seed: spec.seed,
             calibration: spec.calibration,
+            folds: spec.folds,
             title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,
@@ -82,10 +83,10 @@ impl TrainRun {
             contract_hash: trained.contract.hash(),
             metrics: trained.metrics.clone(),
         };
-        checkpoints.remove();
         let mut result = json!({ "metrics": trained.metrics, "model_digest": digest });
         let made = TrainedModel { facts, register_model: spec.register_model, aliases: spec.aliases };
         let finished = runs.finish_training(&context.fence(), &caller(context), &run.id, made).await?;
+        checkpoints.remove();
         if let Some(version) = finished.version {
             result["model"] = json!(version.model_name);
             result["version"] = json!(version.number);

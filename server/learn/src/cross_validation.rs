@@ -6,14 +6,18 @@ use serde_json::Value;
 use tenor_domain::Error;
 
 use crate::folds::Folds;
+use crate::noise::{LabelNoise, find_label_noise};
 use crate::{EvaluateOptions, FitContext, Trainer, TrainingData, evaluate, predict_all};
 
 /// What the folds gave.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct CrossValidation {
-    /// Row-major, in the order of the training rows: the answers of the models that did not learn from the row. What
-    /// calibration, thresholds and the search for wrong labels need.
+    /// Row-major, in the order of the training rows: the answers of the models that did not learn from the row.
+    #[serde(skip)]
     pub out_of_fold: Vec<f64>,
+    /// The labels that those answers speak against.
+    #[serde(skip)]
+    pub noise: LabelNoise,
     /// The metrics of each fold by key, as [`Evaluation::metrics`](crate::Evaluation::metrics) names them.
     pub folds: Vec<BTreeMap<String, f64>>,
     /// Over the folds in which the metric is defined.
@@ -79,7 +83,19 @@ pub fn cross_validate(
         metrics.push(evaluation.metrics(""));
         context.progress(share(1.0), &name);
     }
-    Ok(CrossValidation { out_of_fold, summary: summaries(&metrics), folds: metrics })
+    let noise = find_label_noise(&data.train.labels, &out_of_fold, classes.len())?;
+    Ok(CrossValidation { out_of_fold, noise, summary: summaries(&metrics), folds: metrics })
+}
+
+impl CrossValidation {
+    /// Mean and standard deviation over the folds as `cv/<metric>` and `cv/<metric>_std`, and `cv/label_noise_rate`.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let of = |(key, summary): (&String, &Summary)| {
+            [(format!("cv/{key}"), summary.mean), (format!("cv/{key}_std"), summary.std)]
+        };
+        let rate = ("cv/label_noise_rate".to_owned(), self.noise.noise_rate);
+        self.summary.iter().flat_map(of).chain([rate]).collect()
+    }
 }
 
 fn summaries(folds: &[BTreeMap<String, f64>]) -> BTreeMap<String, Summary> {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use tenor_domain::predict::TokenShare;
+
 use crate::html::Html;
 use crate::plot::svg::clip;
 
@@ -17,9 +19,9 @@ const BARS: usize = 6;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExplainedText {
     pub text: String,
-    /// First byte, byte behind the last, and what the token adds to the score of `label`. Ranges that overlap share their bytes: there
-    /// the values add up. A range that does not fit the text counts as a feature outside of it.
-    pub tokens: Vec<(usize, usize, f64)>,
+    /// What tokens add to the score of `label`. Where they overlap the values add up. One that does not fit the text counts as a feature
+    /// outside of it.
+    pub tokens: Vec<TokenShare>,
     /// Index of the answered class.
     pub label: usize,
     /// Index of the true class, when it is known.
@@ -111,8 +113,9 @@ fn bars(page: &mut Html, it: &ExplainedText, name: &dyn Fn(usize) -> String) {
 }
 
 /// The text cut at the edges of its tokens, each piece with its value; and the sum of tokens that are not in it.
-fn spans<'a>(text: &'a str, tokens: &[(usize, usize, f64)]) -> (Vec<(&'a str, f64)>, f64) {
-    let finite = tokens.iter().copied().filter(|token| token.2.is_finite());
+fn spans<'a>(text: &'a str, tokens: &[TokenShare]) -> (Vec<(&'a str, f64)>, f64) {
+    let finite =
+        tokens.iter().filter(|token| token.value.is_finite()).map(|token| (token.start, token.end, token.value));
     let (mut inside, outside): (Vec<_>, Vec<_>) =
         finite.partition(|&(from, to, _)| from < to && text.get(from..to).is_some());
     inside.sort_by_key(|&(from, to, _)| (from, to));

@@ -32,15 +32,19 @@ impl Folds {
 
     /// Cuts rows into `k` folds so that rows of one group (a user, a product, a chain of near duplicates) are never on two
     /// sides. Groups go, the largest first and equals in an order by `seed`, to the fold that has least of their classes and
-    /// least rows; so sizes and class shares are as even as the groups allow.
-    pub fn grouped(groups: &[u64], labels: &[u32], k: u32, seed: u64) -> Result<Self, Error> {
+    /// least rows; so sizes and class shares are as even as the groups allow. Without two rows of one group the folds are
+    /// [`stratified`](Self::stratified).
+    pub fn grouped(groups: &[i64], labels: &[u32], k: u32, seed: u64) -> Result<Self, Error> {
         if groups.len() != labels.len() {
             let text = format!("must be one for each of {} labels, got {}", labels.len(), groups.len());
             return Err(Error::invalid("groups", text));
         }
-        let mut members: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+        let mut members: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (row, group) in groups.iter().enumerate() {
             members.entry(*group).or_default().push(row as u32);
+        }
+        if members.len() == labels.len() {
+            return Self::stratified(labels, k, seed);
         }
         check(members.len(), k, "groups")?;
         let mut members: Vec<Vec<u32>> = members.into_values().collect();
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn the_seed_decides_and_nothing_else() {
         let labels: Vec<u32> = (0..200).map(|row| row % 3).collect();
-        let groups: Vec<u64> = (0..200).map(|row| row / 4).collect();
+        let groups: Vec<i64> = (0..200).map(|row| row / 4).collect();
         assert_eq!(Folds::stratified(&labels, 5, 1).unwrap(), Folds::stratified(&labels, 5, 1).unwrap());
         assert_ne!(Folds::stratified(&labels, 5, 1).unwrap(), Folds::stratified(&labels, 5, 2).unwrap());
         assert_eq!(Folds::grouped(&groups, &labels, 5, 1).unwrap(), Folds::grouped(&groups, &labels, 5, 1).unwrap());
@@ -142,7 +146,7 @@ mod tests {
     fn groups_of_very_unequal_sizes_still_give_even_folds() {
         let mut random = Random::new(5, 0);
         let (mut groups, mut labels) = (Vec::new(), Vec::new());
-        for group in 0..600u64 {
+        for group in 0..600 {
             for _ in 0..1 + random.below(1 + random.clone().below(40)) {
                 groups.push(group);
                 labels.push(u32::from(random.unit() < 0.2));
@@ -163,6 +167,13 @@ mod tests {
         assert_eq!(Folds::grouped(&[7, 7, 8], &[0, 1, 0], 3, 0).unwrap_err().violations[0].field, "folds");
         assert_eq!(Folds::grouped(&[7], &[0, 1, 0], 3, 0).unwrap_err().violations[0].field, "groups");
         assert_eq!(Folds::stratified(&[], 2, 0).unwrap_err().violations[0].field, "folds");
+    }
+
+    #[test]
+    fn groups_of_one_row_are_no_groups() {
+        let labels = [0, 1, 0, 1, 1, 0];
+        let groups = [9, -4, 3, 7, 1, 2];
+        assert_eq!(Folds::grouped(&groups, &labels, 2, 3).unwrap(), Folds::stratified(&labels, 2, 3).unwrap());
     }
 
     proptest! {
@@ -186,9 +197,9 @@ mod tests {
 
         #[test]
         fn no_group_is_on_two_sides(
-            rows in proptest::collection::vec((0u64..30, 0u32..3), 40..200), k in 2u32..5, seed in any::<u64>(),
+            rows in proptest::collection::vec((0i64..30, 0u32..3), 40..200), k in 2u32..5, seed in any::<u64>(),
         ) {
-            let groups: Vec<u64> = rows.iter().map(|row| row.0).collect();
+            let groups: Vec<i64> = rows.iter().map(|row| row.0).collect();
             let labels: Vec<u32> = rows.iter().map(|row| row.1).collect();
             let folds = Folds::grouped(&groups, &labels, k, seed).unwrap();
             for fold in 0..k {

@@ -170,11 +170,7 @@ impl Datasets<'_> {
         let (stored_options, options_digest) = options("options", &import.options)?;
         self.0.acceptance.as_ref().map_or(Ok(()), |acceptance| acceptance.import_options(&stored_options))?;
         let now = self.0.now();
-        let request = Request::new(caller, request_id.as_ref(), "ImportDatasetVersion", &import)?;
         let mut tx = self.0.write().await?;
-        if let Some(earlier) = request.earlier(&mut tx).await? {
-            return version_by_id(&mut tx, &earlier).await;
-        }
         let upload = upload::by_id(&mut tx, &import.upload_id).await?.ok_or_else(|| {
             Error::not_found(format!("upload `{}` does not exist; start a new one", import.upload_id))
         })?;
@@ -184,6 +180,12 @@ impl Datasets<'_> {
                 format!("upload `{}` is not complete; send the rest and complete it", upload.id),
             ));
         };
+        // The same command again sends the same bytes by another upload: what they are makes the request.
+        let asked = (&import.dataset, import.create_dataset, source_digest, options_digest);
+        let request = Request::new(caller, request_id.as_ref(), "ImportDatasetVersion", &asked)?;
+        if let Some(earlier) = request.earlier(&mut tx).await? {
+            return version_by_id(&mut tx, &earlier).await;
+        }
         let dataset = self.dataset_for_import(&mut tx, &import).await?;
         dataset::lock(&mut tx, &dataset.id).await?;
         let same = dataset::same_version(&mut tx, &dataset.id, &source_digest, &options_digest).await?;

@@ -110,12 +110,19 @@ impl Uploads<'_> {
         if let Some(announced) = upload.size_bytes
             && received != announced
         {
+            if let Some(completed) = self.completed_meanwhile(id, expected).await? {
+                return Ok(completed);
+            }
             return Err(Error::precondition(
                 "UPLOAD_INCOMPLETE",
                 format!("upload `{id}` has {received} of {announced} bytes; send the rest from offset {received}"),
             ));
         }
         let (digest, size_bytes) = self.0.spool.store(id, &self.0.blobs).await?;
+        if let Some(completed) = self.completed_meanwhile(id, expected).await? {
+            self.0.spool.remove(id)?;
+            return Ok(completed);
+        }
         check_digest(id, expected, digest)?;
         let mut tx = self.0.write().await?;
         let completed = match upload::complete(&mut tx, id, signed(size_bytes), &digest).await? {
@@ -128,6 +135,14 @@ impl Uploads<'_> {
         tx.commit().await?;
         self.0.spool.remove(id)?;
         Ok(completed)
+    }
+
+    /// The upload if another call has completed it by now: its bytes are a blob then, and no longer where they arrived.
+    async fn completed_meanwhile(&self, id: &UploadId, expected: Option<Digest>) -> Result<Option<Upload>, Error> {
+        let upload = self.row(id).await?;
+        let Some(digest) = upload.digest else { return Ok(None) };
+        check_digest(id, expected, digest)?;
+        Ok(Some(upload))
     }
 
     /// Gives an upload up. Bytes that are a blob already stay.

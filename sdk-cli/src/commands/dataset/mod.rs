@@ -1,6 +1,7 @@
 //! `tenor dataset`.
 
 mod import;
+mod lint;
 mod split;
 mod upload;
 mod version;
@@ -57,6 +58,8 @@ pub enum Verb {
     /// Make train, validation and test rows from a version.
     #[command(alias = "process")]
     Split(split::NewSplitArgs),
+    /// Find training rows whose labels are probably wrong: models judge the rows that they did not learn from.
+    Lint(lint::Lint),
     /// List splits.
     Splits {
         /// NAME, or NAME@NUMBER.
@@ -90,7 +93,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             context.item(&datasets.update(name, change).await?)
         }
         Verb::Delete(Delete { name, etag }) => {
-            context.confirm(&format!("delete dataset {name} with all versions and splits"))?;
+            context.confirm(&format!("delete dataset {name} with all versions and splits")).await?;
             datasets.delete(name, etag).await?;
             context.note("deleted")
         }
@@ -115,6 +118,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
         Verb::Validate { dataset } => version::validate(&dataset, context).await,
         Verb::Preview(args) => version::preview(args, context).await,
         Verb::Split(args) => split::create(args, context).await,
+        Verb::Lint(args) => lint::run(args, context).await,
         Verb::Splits { dataset, limit } => {
             let (name, number) = dataset_and_version(&dataset)?;
             let columns = [

@@ -35,6 +35,9 @@ pub struct Train {
     /// Correct the probabilities on the validation rows: temperature, platt or isotonic.
     #[arg(long, value_name = "METHOD")]
     pub calibrate: Option<String>,
+    /// Cross-validate on the training rows besides, with so many folds; adds cv/ metrics and a report of suspicious labels.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(2..=20))]
+    pub folds: Option<i32>,
     /// May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = pair)]
     pub tags: Vec<(String, String)>,
@@ -68,6 +71,9 @@ pub(crate) async fn run(args: Train, context: &mut Context<'_>) -> Result {
     }
     if let Some(method) = args.calibrate {
         train = train.calibration(method);
+    }
+    if let Some(folds) = args.folds {
+        train = train.folds(folds);
     }
     if let Some(model) = &args.register {
         train = train.register(model.clone());

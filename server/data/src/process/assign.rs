@@ -28,6 +28,8 @@ pub(super) struct Plan {
     /// By row of the file; counts from 0 within `classes`.
     pub(super) class_of: Vec<u32>,
     pub(super) fold_of: Vec<u8>,
+    /// Id of the first row of the row's group: copies, near copies, and in a grouped split the rows of a user or item.
+    pub(super) group_of: Vec<i64>,
     pub(super) user_of: Vec<u64>,
     pub(super) item_of: Vec<u64>,
     pub(super) chars_of: Vec<u32>,
@@ -173,6 +175,7 @@ pub(super) fn plan(accepted: &Path, options: &ProcessOptions, work: &Work<'_>) -
         rows_in: rows,
         parts: vec![DROPPED; rows],
         fold_of: vec![0; rows],
+        group_of: vec![0; rows],
         grouped_rows: 0,
         largest_group: 0,
         class_of,
@@ -285,6 +288,7 @@ fn assign(plan: &mut Plan, kept: &[u32], all: &mut Facts, options: &ProcessOptio
         SplitMethod::GroupedByItem => Some(of(&all.item)),
         SplitMethod::Stratified | SplitMethod::Temporal => None,
     };
+    join_equal(&mut groups, &texts);
     if options.split == SplitMethod::Temporal {
         let times: Vec<i64> = kept.iter().map(|row| all.time[*row as usize].unwrap_or(0)).collect();
         let parts = temporal(&times, options.fractions);
@@ -300,7 +304,6 @@ fn assign(plan: &mut Plan, kept: &[u32], all: &mut Facts, options: &ProcessOptio
             }
         }
     } else {
-        join_equal(&mut groups, &texts);
         if let Some(keys) = &unit {
             join_equal(&mut groups, keys);
         }
@@ -327,5 +330,6 @@ fn assign(plan: &mut Plan, kept: &[u32], all: &mut Facts, options: &ProcessOptio
         // In a grouped split the folds are grouped as well: a train row then knows as little of its user as a test row.
         let key = unit.as_ref().map_or(ids[at], |keys| if keys[at] == NO_KEY { ids[at] } else { keys[at] });
         plan.fold_of[*row as usize] = (mix(key, options.seed ^ 0xF01D) % FOLDS as u64) as u8;
+        plan.group_of[*row as usize] = ids[groups.find(at as u32) as usize].cast_signed();
     }
 }

@@ -7,7 +7,7 @@ use polars::prelude::*;
 use tenor_features::text::clean;
 
 use super::*;
-use crate::{GenerateOptions, ImportOptions, generate, import, load_examples};
+use crate::{GenerateOptions, ImportOptions, generate, import, load_examples, load_groups};
 
 fn work(threads: usize) -> Work<'static> {
     Work { progress: &|_, _| (), cancelled: &|| false, threads, scratch: Path::new(".") }
@@ -110,6 +110,15 @@ fn a_grouped_split_keeps_users_and_items_whole() {
         let keys = fixture.column(column);
         let sets = parts(&processed).map(|part| ids(part).iter().map(|id| keys[id].clone()).collect::<BTreeSet<_>>());
         assert!(sets[0].is_disjoint(&sets[1]) && sets[0].is_disjoint(&sets[2]) && sets[1].is_disjoint(&sets[2]));
+        let mut group_of = HashMap::new();
+        let train = frame(&processed.train.path);
+        let ids = train.column("row_id").unwrap().i64().unwrap().iter().flatten();
+        for (id, group) in ids.zip(load_groups(&processed.train.path).unwrap()) {
+            if !keys[&id].is_empty() {
+                assert_eq!(*group_of.entry(keys[&id].as_str()).or_insert(group), group, "{column} {}", keys[&id]);
+            }
+        }
+        assert!(group_of.len() > 20);
         let share = processed.train.rows as f64 / processed.report.rows_out as f64;
         assert!((share - 0.7).abs() < 0.05, "{share}");
         if column == "user" {
@@ -151,17 +160,20 @@ fn equal_and_nearly_equal_texts_are_in_one_part() {
     let processed =
         process(&imported.data, &ProcessOptions::new(Task::Star), &folder.path().join("out"), &work(2)).unwrap();
     let mut place = HashMap::new();
-    let mut pairs = [0, 0];
+    let (mut pairs, mut together) = ([0, 0], 0);
     for (at, part) in parts(&processed).into_iter().enumerate() {
-        let frame = frame(&part.path);
-        for text in frame.column("cleaned").unwrap().str().unwrap().iter().flatten() {
+        let (frame, groups) = (frame(&part.path), load_groups(&part.path).unwrap());
+        for (text, group) in frame.column("cleaned").unwrap().str().unwrap().iter().flatten().zip(groups) {
             let near = text.strip_suffix(" changed").unwrap_or(text).to_owned();
-            if let Some(other) = place.insert(near, at) {
+            if let Some((other, its_group)) = place.insert(near, (at, group)) {
                 pairs[usize::from(other != at)] += 1;
+                assert!(other == at || its_group != group, "{text}");
+                together += usize::from(its_group == group);
             }
         }
     }
     assert_eq!(pairs[0] + pairs[1], 400);
+    assert!(together >= 396, "{together} of 400 pairs are one group");
     assert!(pairs[1] <= 4, "{} of 400 pairs are torn apart", pairs[1]);
     assert!(processed.report.grouped_rows >= 790);
 }

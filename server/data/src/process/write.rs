@@ -25,6 +25,7 @@ pub(crate) fn feature_names() -> impl Iterator<Item = &'static str> {
 fn part_schema() -> Schema {
     let mut columns = vec![
         ("row_id", DataType::Int64),
+        ("group_id", DataType::Int64),
         ("text", DataType::String),
         ("cleaned", DataType::String),
         ("label", DataType::UInt32),
@@ -73,6 +74,7 @@ impl Context<'_> {
             values[TEXT_FEATURES.len()..].copy_from_slice(&[user[0], user[1], item[0], item[1]]);
             part.values.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
             part.ids.push(id.unwrap_or(0));
+            part.groups.push(self.plan.group_of[row]);
             part.texts.push(text);
             part.cleaned.push(cleaned);
             part.labels.push(self.plan.class_of[row]);
@@ -85,6 +87,7 @@ impl Context<'_> {
 
 struct Rows<'a> {
     ids: Vec<i64>,
+    groups: Vec<i64>,
     texts: Vec<&'a str>,
     cleaned: Vec<String>,
     labels: Vec<u32>,
@@ -94,7 +97,7 @@ struct Rows<'a> {
 impl Default for Rows<'_> {
     fn default() -> Self {
         let values = vec![Vec::new(); FEATURES];
-        Self { ids: Vec::new(), texts: Vec::new(), cleaned: Vec::new(), labels: Vec::new(), values }
+        Self { ids: Vec::new(), groups: Vec::new(), texts: Vec::new(), cleaned: Vec::new(), labels: Vec::new(), values }
     }
 }
 
@@ -103,6 +106,7 @@ impl Rows<'_> {
         let names: Vec<&str> = self.labels.iter().map(|label| classes[*label as usize].as_str()).collect();
         let mut columns = vec![
             Column::new("row_id".into(), &self.ids),
+            Column::new("group_id".into(), &self.groups),
             Column::new("text".into(), &self.texts),
             Column::new("cleaned".into(), &self.cleaned),
             Column::new("label".into(), &self.labels),

@@ -183,6 +183,7 @@ impl Bench {
             params: json!({ "C": 0.5 }),
             seed: u64::MAX,
             calibration: None,
+            folds: None,
             name: "first".to_owned(),
             tags: Tags::new(),
             register_model: None,

@@ -14,6 +14,8 @@ use tenor_features::contract::FeatureContract;
 use tenor_learn::artifacts::{self, Artifact};
 use tenor_learn::baseline::Baseline;
 use tenor_learn::calibration::{Calibrated, Calibrator};
+use tenor_learn::cross_validation::{CrossValidation, cross_validate};
+use tenor_learn::folds::Folds;
 use tenor_learn::judgement::Judgement;
 use tenor_learn::{
     EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
@@ -32,6 +34,8 @@ pub(super) struct Training {
     pub seed: u64,
     /// Of the probabilities, on the validation rows.
     pub calibration: Option<CalibrationMethod>,
+    /// Of a cross-validation on the training rows.
+    pub folds: Option<u32>,
     /// What the model card is headed.
     pub title: String,
     pub contract: Value,
@@ -77,7 +81,9 @@ impl Training {
             let metric = Metric { key: key.to_owned(), value, step, at: SystemClock.now() };
             history.lock().unwrap_or_else(PoisonError::into_inner).push(metric);
         };
-        let fit_progress = |share: f64, step: &str| progress(0.05 + 0.7 * share, step);
+        // Each fold is a fit more.
+        let of_fit = 0.7 / f64::from(1 + self.folds.unwrap_or(0));
+        let fit_progress = |share: f64, step: &str| progress(0.05 + of_fit * share, step);
         let context = FitContext {
             seed: self.seed,
             threads: self.threads,
@@ -94,6 +100,17 @@ impl Training {
         let fitted = trainer.fit(&data, &params, &context)?;
         let seconds = started.elapsed().as_secs_f64();
 
+        let cross_validation = match self.folds {
+            Some(count) => {
+                let groups = tenor_data::load_groups(&self.parts.train)?;
+                let folds = Folds::grouped(&groups, &data.train.labels, count, self.seed)?;
+                let share_progress = |share: f64, step: &str| progress(0.05 + of_fit + (0.7 - of_fit) * share, step);
+                let context = FitContext { on_progress: &share_progress, ..context };
+                Some(cross_validate(trainer, &data, &params, &folds, &context)?)
+            }
+            None => None,
+        };
+
         progress(0.8, "evaluate");
         let baseline = Baseline::of(&contract, &data.train);
         let (answered, judged) = context.in_pool(|| {
@@ -108,6 +125,7 @@ impl Training {
         let of_judgement = judged.judgement.metrics();
         metrics.insert("fit_seconds".to_owned(), seconds);
         metrics.extend(of_judgement.clone());
+        metrics.extend(cross_validation.iter().flat_map(CrossValidation::metrics));
         let model = answered.model.as_ref();
         let mut file = model.save(self.lineage.clone())?.with_scores(&judged.test);
         file.header.metrics.extend(of_judgement);
@@ -119,6 +137,8 @@ impl Training {
             validation: judged.validation.as_ref(),
             test: &test,
             probabilities: &answered.test,
+            train: &data.train,
+            cross_validation: cross_validation.as_ref(),
             baseline: &baseline,
             judgement: &judged.judgement,
             lineage: &self.lineage,
@@ -127,6 +147,7 @@ impl Training {
             rows: [data.train.len() as u64, validation_rows as u64, test.len() as u64],
             seconds,
             extra: &json!({}),
+            stop: context.stop,
         })?;
         let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Trained { file, kind: self.kind, contract, metrics, history, artifacts })

@@ -5,10 +5,14 @@ fn classes() -> Vec<String> {
     ["negative", "<b>positive</b>"].map(str::to_owned).into()
 }
 
+fn shares(tokens: &[(usize, usize, f64)]) -> Vec<TokenShare> {
+    tokens.iter().map(|&(start, end, value)| TokenShare { start, end, value }).collect()
+}
+
 fn explained(text: &str, tokens: &[(usize, usize, f64)]) -> ExplainedText {
     ExplainedText {
         text: text.to_owned(),
-        tokens: tokens.to_vec(),
+        tokens: shares(tokens),
         label: 1,
         truth: Some(0),
         probabilities: vec![0.25, 0.75],
@@ -29,7 +33,7 @@ fn tokens_are_coloured_by_what_they_add() {
 fn overlapping_tokens_add_up_and_misfits_stand_outside() {
     // (1, 2) would cut the é in two.
     let tokens = [(3, 8, 1.0), (0, 8, 0.5), (1, 2, 7.0), (90, 99, 1.0), (5, 5, 1.0), (0, 2, f64::NAN)];
-    let (pieces, outside) = spans("é great day", &tokens);
+    let (pieces, outside) = spans("é great day", &shares(&tokens));
     assert_eq!(pieces, [("é ", 0.5), ("great", 1.5), (" day", 0.0)]);
     assert_eq!(outside, 9.0);
     assert_eq!(spans("", &[]), (vec![], 0.0));
@@ -88,7 +92,7 @@ fn a_page_can_be_looked_at() {
         truth: Some(1),
         label: 0,
         probabilities: vec![0.81, 0.19],
-        tokens: words.map(|(from, to, value)| (from, to, -value)).into(),
+        tokens: shares(&words.map(|(from, to, value)| (from, to, -value))),
         ..explained(text, &[])
     };
     let stars: Vec<String> = (1..=8).map(|star| format!("{star} stars")).collect();

@@ -126,6 +126,10 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
     let data = crate::TrainingData { contract: contract.clone(), train: test.clone(), validation: None };
     let judgement =
         crate::judgement::Judgement::of(&data, &test, &probabilities, None, 1, tenor_features::Stop::never()).unwrap();
+    let folds = crate::folds::Folds::stratified(&data.train.labels, 3, 1).unwrap();
+    let (trainer, params) = (crate::testing::LengthTrainer, serde_json::json!({}));
+    let context = crate::FitContext::quiet(1);
+    let validation = crate::cross_validation::cross_validate(&trainer, &data, &params, &folds, &context).unwrap();
     let inputs = artifacts::Inputs {
         judgement: &judgement,
         lineage: &crate::Lineage::default(),
@@ -136,10 +140,13 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
         validation: None,
         test: &test,
         probabilities: &probabilities,
+        train: &test,
+        cross_validation: Some(&validation),
         baseline: &baseline,
         rows: [30, 0, 30],
         seconds: 1.5,
         extra: &serde_json::json!({"why": "test"}),
+        stop: tenor_features::Stop::never(),
     };
     let files = artifacts::artifacts(&inputs).unwrap();
     let read = |name: &str| -> serde_json::Value {
@@ -156,10 +163,25 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
     let quantiles = &read("baseline_statistics.json")["features"][0]["quantiles"];
     assert_eq!(quantiles.as_array().unwrap().len(), 101);
     assert_eq!(read("reports/evaluation.json")["rows"], 30);
+    let crossed = read("reports/cross_validation.json");
+    assert_eq!(crossed["folds"].as_array().unwrap().len(), 3);
+    assert!(crossed["summary"]["accuracy"]["mean"].is_number(), "{crossed}");
+    let noise = read("reports/label_noise.json");
+    assert_eq!((&noise["rows"], &noise["folds"], &noise["classes"][1]), (&30.into(), &3.into(), &"good".into()));
+    for suspect in noise["suspects"].as_array().unwrap() {
+        assert!(
+            suspect["label"] != suspect["suggested"] && suspect["row_id"].as_str().unwrap().len() == 16,
+            "{suspect}"
+        );
+    }
+    let mistakes = files.iter().find(|file| file.name == "reports/mistakes.html").unwrap();
+    let page = std::str::from_utf8(&mistakes.bytes).unwrap();
+    crate::html::tests::check_page(page);
+    assert_eq!(page.matches("<article").count(), rows.len());
     for file in &files {
         if file.media_type == "image/svg+xml" {
             check_xml(file.name, std::str::from_utf8(&file.bytes).unwrap());
         }
     }
-    assert_eq!(files.len(), 20);
+    assert_eq!(files.len(), 24);
 }

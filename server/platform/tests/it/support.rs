@@ -176,6 +176,7 @@ pub fn train_spec(split: &Split) -> TrainSpec {
         params: serde_json::json!({ "C": 0.5, "max_iter": 100, "balanced": true, "solver": "lbfgs" }),
         seed: 42,
         calibration: None,
+        folds: None,
         name: "first".to_owned(),
         tags: Tags::new(),
         register_model: Some(ModelName::parse("stars").unwrap()),
