@@ -90,7 +90,7 @@ impl Context<'_> {
         Ok(())
     }
     /// Asks before something is destroyed.
-    pub(crate) fn confirm(&mut self, what: &str) -> Result {
+    pub(crate) async fn confirm(&mut self, what: &str) -> Result {
         if self.yes {
             return Ok(());
         }
@@ -100,8 +100,12 @@ impl Context<'_> {
         }
         write!(self.err, "{what}? [y/N] ")?;
         self.err.flush()?;
-        let mut answer = String::new();
-        stdin.lock().read_line(&mut answer)?;
+        // On a thread of its own: while nobody answers, Ctrl-C and --timeout must.
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            stdin.lock().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.map_err(std::io::Error::other)??;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             Ok(())
         } else {

@@ -15,6 +15,9 @@ use tonic::{Request, Response, Status};
 use crate::error::broken;
 use crate::{Datasets, Deployments, Error, Experiments, Jobs, Kind, Models, Predictions, Result, trace};
 
+/// The longest that the `grpc-timeout` header can say in seconds.
+const MAX_TIMEOUT: Duration = Duration::from_secs(99_999_999);
+
 /// How a client connects and how long it waits.
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
@@ -215,7 +218,7 @@ impl Client {
         loop {
             let left = limit.saturating_sub(start.elapsed());
             let mut request = self.request(message.clone());
-            request.set_timeout(left);
+            request.set_timeout(left.min(MAX_TIMEOUT));
             let status = match tokio::time::timeout(left, send(request)).await {
                 Ok(Ok(response)) => return Ok(response.into_inner()),
                 // The transport watches the same deadline, and may see it first.

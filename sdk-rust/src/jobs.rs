@@ -100,7 +100,7 @@ impl Jobs {
     pub async fn cancel(&self, job_id: i64) -> Result<Job> {
         unary!(self.client, job_api.cancel_job, Safe, CancelJobRequest { job_id })
     }
-    /// Puts a failed job back in the queue.
+    /// Puts a failed or cancelled job back in the queue.
     pub async fn requeue(&self, job_id: i64) -> Result<Job> {
         unary!(self.client, job_api.requeue_job, Never, RequeueJobRequest { job_id })
     }

@@ -266,8 +266,19 @@ fn set(table: &mut toml::Table, defaults: &toml::Table, path: &[&str], text: &st
     }
 }
 
-/// `url` with its password replaced by `***`.
+/// `url` with its password, before the host or among the options, replaced by `***`.
 pub fn without_password(url: &str) -> String {
+    let (url, options) = url.split_once('?').map_or((url, None), |(url, options)| (url, Some(options)));
+    let masked = without_user_password(url);
+    let Some(options) = options else { return masked };
+    let option = |option: &str| match option.split_once('=') {
+        Some((name, _)) if name.eq_ignore_ascii_case("password") => format!("{name}=***"),
+        _ => option.to_owned(),
+    };
+    format!("{masked}?{}", options.split('&').map(option).collect::<Vec<_>>().join("&"))
+}
+
+fn without_user_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let Some((user, host)) = rest.rsplit_once('@') else { return url.to_owned() };
     match user.split_once(':') {

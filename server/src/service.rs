@@ -79,8 +79,18 @@ pub async fn connect(config: &Config) -> anyhow::Result<Db> {
 
 /// Starts the parts that `role` needs. When it returns, requests are accepted; models may still be loading.
 pub async fn start(config: Config, role: Role, shutdown: CancellationToken) -> anyhow::Result<Running> {
-    // The address first: a second server by mistake ends here and touches nothing.
-    let (listener, address) = bind(config.server.listen).await?;
+    // The addresses first: a second server by mistake ends here and touches nothing.
+    let private = config.server.operations()?;
+    let (listen, private) = match role {
+        Role::All | Role::Api => (config.server.listen, private),
+        // A worker has nothing but the operator's pages.
+        Role::Worker => (private.unwrap_or(config.server.listen), None),
+    };
+    let (listener, address) = bind(listen).await?;
+    let private = match private {
+        Some(address) => Some(bind(address).await?.0),
+        None => None,
+    };
     let db = connect(&config).await?;
     db.migrate().await.context("cannot bring the database to this version's schema")?;
     let scratch = ScratchDir::create(&config.storage.data_dir.join("scratch"))?;
@@ -105,7 +115,7 @@ pub async fn start(config: Config, role: Role, shutdown: CancellationToken) -> a
     let operations = match role {
         Role::All | Role::Api => {
             let rows = server.start_tables(blobs, scratch.path()).reader();
-            server.start_api(listener, clock, rows).await?
+            server.start_api(listener, private, clock, rows)?
         }
         Role::Worker => server.start_operations(listener, server.database_readiness())?,
     };
@@ -171,9 +181,10 @@ impl Server {
     }
 
     /// gRPC, gRPC-Web, GraphQL and, unless they have an address of their own, the operator's pages. Returns that address.
-    async fn start_api(
+    fn start_api(
         &mut self,
         listener: TcpListener,
+        private: Option<TcpListener>,
         clock: Arc<dyn Clock>,
         rows: tenor_api::RowReader,
     ) -> anyhow::Result<Option<SocketAddr>> {
@@ -200,11 +211,8 @@ impl Server {
         };
         let predictor: Arc<dyn Predictor> = Arc::new(ModelPredictor::new(Arc::clone(&cache), serving_metrics, limits));
         let readiness = self.serving_readiness(cache);
-        let private = match self.config.server.operations()? {
-            Some(address) => {
-                let (listener, _) = bind(address).await?;
-                self.start_operations(listener, Arc::clone(&readiness))?
-            }
+        let private = match private {
+            Some(listener) => self.start_operations(listener, Arc::clone(&readiness))?,
             None => None,
         };
         let graphql = tenor_graphql::router(tenor_graphql::Options {
@@ -222,10 +230,7 @@ impl Server {
             predictor,
             metrics,
             limits: Limits { max_decode_bytes: self.config.server.max_message_bytes, ..Limits::default() },
-            hosts: HostPolicy {
-                loopback: self.config.server.listen.ip().is_loopback(),
-                allowed: self.config.server.allowed_hosts.clone(),
-            },
+            hosts: self.hosts(self.config.server.listen),
             readiness: Arc::clone(&readiness),
             operations: private.is_none().then(|| self.operations(readiness)),
             graphql: Some(graphql),
@@ -241,12 +246,17 @@ impl Server {
     /// Only the operator's pages on `listener`. Returns their address.
     fn start_operations(&mut self, listener: TcpListener, readiness: Readiness) -> anyhow::Result<Option<SocketAddr>> {
         let address = listener.local_addr()?;
-        let router = tenor_api::http::operations(self.operations(readiness));
+        let router =
+            tenor_api::http::guarded(tenor_api::http::operations(self.operations(readiness)), self.hosts(address));
         let (shutdown, options) = (self.shutdown.clone(), self.listen_options(None));
         self.parts.spawn(async move {
             tenor_api::serve(listener, router, shutdown, options).await.context("the operator's pages stopped")
         });
         Ok(Some(address))
+    }
+
+    fn hosts(&self, address: SocketAddr) -> HostPolicy {
+        HostPolicy { loopback: address.ip().is_loopback(), allowed: self.config.server.allowed_hosts.clone() }
     }
 
     fn operations(&self, readiness: Readiness) -> Operations {

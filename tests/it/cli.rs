@@ -109,11 +109,11 @@ async fn what_is_there_is_shown_again_after_its_job_was_swept() {
     let files = tempfile::tempdir().unwrap();
     let file = reviews(files.path(), 600, 0.0);
     let file = file.to_str().unwrap();
-    let request = tenor_domain::RunId::new();
+    let (request, imported) = (tenor_domain::RunId::new(), tenor_domain::RunId::new());
     for database in databases().await {
         let server = Server::start(database, |_| {}).await;
         let commands = [
-            &["dataset", "import", file, "--dataset", "reviews"][..],
+            &["dataset", "import", file, "--dataset", "reviews", "--request-id", imported.as_str()][..],
             &["dataset", "split", "reviews", "--task", "binary"],
             &["run", "train", "--dataset", "reviews", "--experiment", "e", "--request-id", request.as_str()],
         ];

@@ -108,8 +108,12 @@ async fn the_contract_mode_decides_what_a_missing_feature_means() {
         complete.numeric.insert("item_avg_len".to_owned(), 500.0);
         assert!(ask(ContractMode::Strict, complete.clone()).await.unwrap().prediction.unwrap().warnings.is_empty());
         complete.numeric.insert("colour".to_owned(), 1.0);
-        let error = ask(ContractMode::Strict, complete).await.unwrap_err();
+        let error = ask(ContractMode::Strict, complete.clone()).await.unwrap_err();
         assert_eq!(error.violations()[0].field, "instance.colour");
+        // More than the headers of an answer could carry: the first ones are named.
+        complete.numeric.extend((0..500).map(|number| (format!("unknown_column_{number}_{}", "ü".repeat(50)), 0.0)));
+        let error = ask(ContractMode::Strict, complete).await.unwrap_err();
+        assert_eq!((error.reason(), error.violations().len()), ("CONTRACT_VIOLATION", 20), "{error}");
         let (_, series) = get(&server.url, "/metrics").await;
         assert!(
             series.contains(r#"tenor_contract_violations_total{outcome="impute",rule="missing_feature"}"#),

@@ -209,6 +209,25 @@ async fn health_and_readiness_turn_when_the_drain_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_has_the_operators_pages_where_the_configuration_puts_them() {
+    let database = databases().await.remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&database.url, folder.path());
+    // Somebody else has the address for calls, as the API on the same machine does.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    config.server.listen = taken.local_addr().unwrap();
+    config.server.operations_listen = "127.0.0.1:0".into();
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    let worker = tenor_server::start(config, tenor_server::Role::Worker, shutdown.clone()).await.unwrap();
+    let url = format!("http://{}", worker.operations_address());
+    assert_eq!(get(&url, "/healthz").await.0, 200);
+    let (status, _) = http(&url, "GET /metrics", "origin: http://evil.example\r\n", "").await;
+    assert_eq!(status, 403, "a page of another name may not read them");
+    shutdown.cancel();
+    worker.finished().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_operators_pages_can_have_a_port_of_their_own() {
     let database = databases().await.remove(0);
     let server = Server::start(database, |config| config.server.operations_listen = "127.0.0.1:0".into()).await;

@@ -154,7 +154,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             loaded(context, changed, no_wait).await
         }
         Verb::Delete(Delete { name, etag }) => {
-            context.confirm(&format!("delete deployment {name}; its callers will fail"))?;
+            context.confirm(&format!("delete deployment {name}; its callers will fail")).await?;
             deployments.delete(name, etag).await?;
             context.note("deleted")
         }

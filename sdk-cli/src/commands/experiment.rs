@@ -36,7 +36,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             context.item(&experiments.update(name, change).await?)
         }
         Verb::Delete(Delete { name, etag }) => {
-            context.confirm(&format!("delete experiment {name}"))?;
+            context.confirm(&format!("delete experiment {name}")).await?;
             experiments.delete(name, etag).await?;
             context.note("deleted")
         }

@@ -30,7 +30,7 @@ pub enum Verb {
     Describe { job: i64 },
     /// Cancel a job and every job that waits for it.
     Cancel { job: i64 },
-    /// Put a failed job back in the queue.
+    /// Put a failed or cancelled job back in the queue.
     Requeue { job: i64 },
     /// Wait for the end of a job; exit code 1 when it did not succeed.
     Wait { job: i64 },
@@ -76,7 +76,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
         }
         Verb::Describe { job } => context.item(&jobs.get(job).await?),
         Verb::Cancel { job } => {
-            context.confirm(&format!("cancel job {job} and every job that waits for it"))?;
+            context.confirm(&format!("cancel job {job} and every job that waits for it")).await?;
             context.item(&jobs.cancel(job).await?)
         }
         Verb::Requeue { job } => context.item(&jobs.requeue(job).await?),

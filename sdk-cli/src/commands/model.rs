@@ -123,7 +123,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context<'_>) -> Result {
             context.item(&models.update(name, change).await?)
         }
         Verb::Delete(Delete { name, etag }) => {
-            context.confirm(&format!("delete model {name} with all versions"))?;
+            context.confirm(&format!("delete model {name} with all versions")).await?;
             models.delete(name, etag).await?;
             context.note("deleted")
         }
@@ -167,9 +167,11 @@ pub(crate) async fn run_alias(verb: AliasVerb, context: &mut Context<'_>) -> Res
             context.list(models.alias_history(model, alias), limit.limit, &columns).await
         }
         AliasVerb::Delete { model, alias, etag, why } => {
-            context.confirm(&format!(
-                "remove alias {alias} of model {model}; deployments that follow it lose their target"
-            ))?;
+            context
+                .confirm(&format!(
+                    "remove alias {alias} of model {model}; deployments that follow it lose their target"
+                ))
+                .await?;
             context.item(&models.delete_alias(model, alias, etag, why).await?)
         }
     }

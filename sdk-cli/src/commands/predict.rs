@@ -77,8 +77,7 @@ pub(crate) async fn run(args: Predict, context: &mut Context<'_>) -> Result {
             let answer = predictions.predict_with(args.deployment, only.clone(), options).await?;
             printer.answer(context, only, &Answer::Response(answer))?;
         } else {
-            let size = if args.batch { 1000 } else { BATCH };
-            for part in instances.chunks(size) {
+            for part in parts(&instances, if args.batch { 1000 } else { BATCH }) {
                 let answer = predictions.batch(args.deployment.clone(), part.to_vec(), options).await?;
                 for (instance, one) in part.iter().zip(&answer.predictions) {
                     let value = prediction(one, &answer.classes, &answer.model, answer.model_version);
@@ -88,6 +87,24 @@ pub(crate) async fn run(args: Predict, context: &mut Context<'_>) -> Result {
         }
     }
     printer.end(context)
+}
+
+/// Cuts instances into parts of at most `most`, and of so many bytes that a message holds them.
+fn parts(mut instances: &[Instance], most: usize) -> Vec<&[Instance]> {
+    const BYTES: usize = 2 << 20;
+    let bytes_of = |it: &Instance| it.text.len() + it.numeric.keys().map(|name| name.len() + 16).sum::<usize>();
+    let mut parts = Vec::new();
+    while !instances.is_empty() {
+        let mut bytes = 0;
+        let fitting = instances.iter().take(most).take_while(|it| {
+            bytes += bytes_of(it);
+            bytes <= BYTES
+        });
+        let (part, rest) = instances.split_at(fitting.count().max(1));
+        parts.push(part);
+        instances = rest;
+    }
+    parts
 }
 
 /// One instance a line; blank lines are no texts.
@@ -143,15 +160,27 @@ async fn predict_stream(
     let (to_call, mut from_reader) = mpsc::channel::<Instance>(64);
     let messages = stream::poll_fn(move |task| from_reader.poll_recv(task));
     let (to_printer, sent) = std::sync::mpsc::channel();
+    let (to_end, ended) = std::sync::mpsc::channel();
     // A thread, for stdin blocks; the answers come in the order of the texts.
-    let reader = std::thread::spawn(move || {
+    std::thread::spawn(move || {
+        let mut read = Ok(());
         for instance in instances {
-            let instance = instance?;
-            if to_printer.send(instance.clone()).is_err() || to_call.blocking_send(instance).is_err() {
-                break; // the call has ended and says why
+            match instance {
+                Ok(instance) if to_printer.send(instance.clone()).is_ok() => {
+                    if to_call.blocking_send(instance).is_err() {
+                        break; // the call has ended and says why
+                    }
+                }
+                Ok(_) => break,
+                Err(error) => {
+                    read = Err(error);
+                    break;
+                }
             }
         }
-        Ok::<(), Error>(())
+        let _ = to_end.send(read);
+        // Only now: the answers must not end before it is known how the texts did.
+        drop(to_call);
     });
     let mut answers = context.client.predictions().stream(deployment, messages, options).await?;
     while let Some(answer) = answers.try_next().await? {
@@ -159,11 +188,8 @@ async fn predict_stream(
         printer.answer(context, &instance, &answer)?;
         context.out.flush()?;
     }
-    drop((answers, sent));
-    if !reader.is_finished() {
-        return Ok(()); // the server ended first
-    }
-    reader.join().map_err(|_| Error::File("cannot read the texts".to_owned()))?
+    // Nothing yet: the server ended first.
+    ended.try_recv().unwrap_or(Ok(()))
 }
 
 /// Prints answers as they come.
@@ -333,5 +359,16 @@ mod tests {
         let shares = BTreeMap::from([("loved".to_owned(), 1.0), ("boring".to_owned(), -1.0)]);
         let text = painted("Loved it, née boring…", &shares);
         assert_eq!(text, "\u{1b}[32mLoved\u{1b}[0m it, née \u{1b}[31mboring\u{1b}[0m…");
+    }
+
+    #[test]
+    fn parts_hold_what_a_message_can() {
+        let instance = |bytes: usize| Instance { text: "x".repeat(bytes), numeric: BTreeMap::new() };
+        let sizes =
+            |instances: &[Instance], most| parts(instances, most).iter().map(|part| part.len()).collect::<Vec<_>>();
+        assert_eq!(sizes(&[], 3), [0; 0]);
+        assert_eq!(sizes(&vec![instance(1); 7], 3), [3, 3, 1]);
+        assert_eq!(sizes(&vec![instance(1 << 20); 5], 1000), [2, 2, 1]);
+        assert_eq!(sizes(&[instance(3 << 20), instance(1)], 1000), [1, 1], "one that is too large goes alone");
     }
 }

@@ -35,8 +35,11 @@ pub fn operations(operations: Operations) -> Router {
 
 /// Puts the parts together. `graphql` and `grpc` must have no fallback of their own.
 pub fn merge(grpc: Router, operations: Router, graphql: Option<Router>, hosts: HostPolicy) -> Router {
-    let router = grpc.merge(operations).merge(graphql.unwrap_or_default()).fallback(nothing_here);
-    // Outermost: nobody behind a foreign name reaches anything.
+    guarded(grpc.merge(operations).merge(graphql.unwrap_or_default()).fallback(nothing_here), hosts)
+}
+
+/// `router` for those who came by a name that `hosts` allows. The outermost layer: nobody behind a foreign name reaches anything.
+pub fn guarded(router: Router, hosts: HostPolicy) -> Router {
     router.layer(axum::middleware::from_fn_with_state(Arc::new(hosts), guard))
 }
 

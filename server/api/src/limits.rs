@@ -9,7 +9,8 @@ pub struct Limits {
     pub max_decode_bytes: usize,
     /// Largest message that is written, in bytes.
     pub max_encode_bytes: usize,
-    /// Deadline of a unary call whose client gave none. Streams, `WaitJob` and health watches have no default.
+    /// Deadline of a unary call whose client gave none. Streams, health watches and the calls that are made
+    /// to take long (`WaitJob`, `CompleteUpload`, `CompareRuns`) have no default.
     pub default_deadline: Duration,
     /// Calls without a stream at a time; the next is UNAVAILABLE with a delay after which to retry.
     pub max_concurrent_calls: usize,

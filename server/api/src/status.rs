@@ -13,6 +13,11 @@ use crate::metrics::code_name;
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "tenor";
+/// A status travels in headers, of which clients read 16 KiB by default: as base64 the most below stay under that.
+const MAX_VIOLATIONS: usize = 20;
+const MAX_FIELD_BYTES: usize = 80;
+const MAX_DESCRIPTION_BYTES: usize = 240;
+const MAX_MESSAGE_BYTES: usize = 1_024;
 
 /// Turns an error into what the client sees. An internal cause is logged here, once; the client gets a reference to it.
 pub fn status(error: Error) -> Status {
@@ -29,14 +34,28 @@ pub fn status(error: Error) -> Status {
     if let Some(cause) = &error.cause {
         tracing::debug!(error.reference = %reference, error.reason = error.reason, error.cause = cause, "request refused");
     }
+    let message = clipped(error.message, MAX_MESSAGE_BYTES);
     if !error.violations.is_empty() {
-        let violations = error.violations.into_iter().map(|v| FieldViolation::new(v.field, v.description));
+        let violations = error.violations.into_iter().take(MAX_VIOLATIONS).map(|violation| {
+            let field = clipped(violation.field, MAX_FIELD_BYTES);
+            FieldViolation::new(field, clipped(violation.description, MAX_DESCRIPTION_BYTES))
+        });
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
     if let Some(ms) = error.retry_after_ms {
         details.set_retry_info(Some(Duration::from_millis(ms)));
     }
-    Status::with_error_details(code, error.message, details)
+    Status::with_error_details(code, message, details)
+}
+
+/// At most `bytes` of `text`, whole characters.
+fn clipped(mut text: String, bytes: usize) -> String {
+    const MORE: &str = "...";
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes - MORE.len()));
+        text.push_str(MORE);
+    }
+    text
 }
 
 /// The gRPC code of a kind.

@@ -76,7 +76,8 @@ states! {
 }
 
 states! {
-    /// Which label a model learns. `Star`: the label column as it is. `Binary`: stars >= 4 `positive`, <= 2 `negative`, 3 dropped.
+    /// Which label a model learns. `Star`: the stars, 1 to 5. `Binary`: stars >= 4 `positive`, <= 2 `negative`, 3 dropped. `Label`: the label
+    /// column as it is.
     Task { Binary "binary", Star "star", Label "label", }
 }
 

@@ -18,6 +18,10 @@ fn parse(field: &'static str, text: &str) -> Result<String, Error> {
         && good(bytes[bytes.len() - 1])
         && bytes.iter().all(|&b| good(b) || matches!(b, b'-' | b'_' | b'.'))
         && !text.contains("..");
+    if valid && is_id(text) {
+        let why = format!("must not look like an id, which names things too, got `{text}`; try `{}`", &text[..8]);
+        return Err(Error::invalid(field, why));
+    }
     if valid {
         return Ok(text.to_owned());
     }
@@ -29,6 +33,11 @@ fn parse(field: &'static str, text: &str) -> Result<String, Error> {
             suggest(text)
         ),
     ))
+}
+
+/// Ids are hyphenated UUIDs.
+fn is_id(text: &str) -> bool {
+    text.len() == 36 && uuid::Uuid::parse_str(text).is_ok()
 }
 
 fn suggest(text: &str) -> String {
@@ -104,5 +113,18 @@ impl AliasName {
 impl fmt::Display for AliasName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_an_id_is_refused() {
+        let id = uuid::Uuid::nil().to_string();
+        let error = DatasetName::parse(&id).unwrap_err();
+        assert!(error.violations[0].description.contains("look like an id"), "{error}");
+        assert!(DatasetName::parse(&id.replace('-', "")).is_ok());
     }
 }

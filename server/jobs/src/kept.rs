@@ -13,6 +13,9 @@ use tracing::{info, warn};
 
 /// A checkpoint of a run that nobody goes on with is removed after this long.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What files end in while they are written, and how long that may take.
+const HALF_WRITTEN: &str = "part";
+const MAX_WRITING: Duration = Duration::from_secs(24 * 3600);
 
 /// The folder with its limits.
 #[derive(Debug, Clone)]
@@ -52,7 +55,8 @@ impl Kept {
             .collect()
     }
 
-    /// Removes the longest unused blocks until the limit is kept, and checkpoints that nobody came back for.
+    /// Removes the longest unused blocks until the limit is kept, checkpoints that nobody came back for, and what killed processes
+    /// were writing.
     pub fn tidy(&self) {
         let mut blocks = self.files("block");
         blocks.sort_by_key(|(path, _, used)| (std::cmp::Reverse(*used), path.clone()));
@@ -63,9 +67,11 @@ impl Kept {
                 remove(&path);
             }
         }
-        for (path, _, written) in self.files("checkpoint") {
-            if now().duration_since(written).is_ok_and(|age| age > MAX_AGE) {
-                remove(&path);
+        for (extension, limit) in [("checkpoint", MAX_AGE), (HALF_WRITTEN, MAX_WRITING)] {
+            for (path, _, written) in self.files(extension) {
+                if now().duration_since(written).is_ok_and(|age| age > limit) {
+                    remove(&path);
+                }
             }
         }
     }
@@ -139,7 +145,7 @@ fn read(path: &Path) -> Option<Arrays> {
 fn write(path: &Path, bytes: &[u8]) {
     let written = path.parent().map_or(Ok(()), |folder| {
         std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = tempfile::Builder::new().suffix(&format!(".{HALF_WRITTEN}")).tempfile_in(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok::<(), std::io::Error>(())
@@ -207,6 +213,19 @@ mod tests {
         assert!(kept.checkpoints(&RunId::new()).load().unwrap().is_none());
         next.remove();
         assert!(first.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_killed_process_was_writing_is_removed_a_day_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept { folder: folder.path().to_owned(), checkpoint_every: Duration::ZERO, max_block_bytes: 1 };
+        let (old, new) = (folder.path().join(".a.part"), folder.path().join(".b.part"));
+        for (path, age) in [(&old, MAX_WRITING + Duration::from_secs(60)), (&new, Duration::from_secs(60))] {
+            std::fs::write(path, b"half").unwrap();
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(now() - age).unwrap();
+        }
+        kept.tidy();
+        assert!(!old.exists() && new.exists());
     }
 
     #[test]

@@ -73,5 +73,8 @@ fn passwords_are_not_printed() {
     let printed = config.printed().unwrap();
     assert!(!printed.contains("secret"));
     assert!(printed.contains("postgres://tenor:***@db/tenor"));
+    let url = "postgres://db/tenor?user=tenor&password=secret&sslmode=require";
+    assert_eq!(without_password(url), "postgres://db/tenor?user=tenor&password=***&sslmode=require");
+    assert_eq!(without_password("sqlite://a.db?mode=rwc"), "sqlite://a.db?mode=rwc");
     assert_eq!(toml::from_str::<Config>(&Config::default().printed().unwrap()).unwrap(), Config::default());
 }

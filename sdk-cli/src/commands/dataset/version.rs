@@ -45,7 +45,11 @@ pub(crate) async fn preview(args: Preview, context: &mut Context<'_>) -> Result 
 /// The validation report alone.
 pub(crate) async fn validate(dataset: &str, context: &mut Context<'_>) -> Result {
     let (name, number) = dataset_and_version(dataset)?;
-    let version = context.client.datasets().version(name, number).await?;
+    let mut version = context.client.datasets().version(name.clone(), number).await?;
+    if matches!(version.state(), State::Pending | State::Running) {
+        context.finish_job(version.job_id, "import").await?;
+        version = context.client.datasets().version(name, version.number).await?;
+    }
     if context.is_table() {
         findings(context, &version)?;
     } else {

@@ -65,9 +65,13 @@ pub(crate) async fn log_metrics(args: LogMetrics, context: &mut Context<'_>) -> 
         let stored = experiments.log_metric_batch(args.run, metrics).await?;
         return context.note(&format!("{stored} logged"));
     }
-    let (batches, mut from_reader) = mpsc::channel(2);
-    let stream = stream::poll_fn(move |task| from_reader.poll_recv(task));
-    let reader = std::thread::spawn(move || send_lines(std::io::stdin().lock(), batches));
+    let (lines, from_reader) = mpsc::channel(BATCH);
+    // What is there at once is one batch: a line an epoch is sent as it comes.
+    let stream = stream::unfold(from_reader, |mut lines| async move {
+        let mut batch = Vec::new();
+        (lines.recv_many(&mut batch, BATCH).await > 0).then_some((batch, lines))
+    });
+    let reader = std::thread::spawn(move || send_lines(std::io::stdin().lock(), lines));
     let answer = experiments.log_metrics(args.run, stream).await;
     if answer.is_err() && !reader.is_finished() {
         answer?; // the reader may wait for stdin for ever
@@ -79,34 +83,29 @@ pub(crate) async fn log_metrics(args: LogMetrics, context: &mut Context<'_>) -> 
     read
 }
 
-/// Sends batches; what was read before a bad line is logged, and the line is named.
-fn send_lines(input: impl BufRead, batches: mpsc::Sender<Vec<Metric>>) -> Result {
-    let mut batch = Vec::new();
-    let mut ended = Ok(());
+/// What was read before a bad line is logged, and the line is named.
+fn send_lines(input: impl BufRead, lines: mpsc::Sender<Metric>) -> Result {
     for (index, line) in input.lines().enumerate() {
         let parsed = line.map_err(|error| error.to_string()).and_then(|line| match line.trim() {
             "" => Ok(None),
             text => metric(text).map(Some),
         });
         match parsed {
-            Ok(Some(metric)) => batch.push(metric),
+            Ok(Some(metric)) => {
+                if lines.blocking_send(metric).is_err() {
+                    return Ok(()); // the call has ended and says why
+                }
+            }
             Ok(None) => {}
             Err(why) => {
-                ended = Err(Error::Invalid {
+                return Err(Error::Invalid {
                     message: format!("line {} of stdin: {why}; the lines before it were logged", index + 1),
                     hint: r#"write {"key": "loss", "value": 0.1, "step": 3} on each line"#.to_owned(),
                 });
-                break;
             }
         }
-        if batch.len() == BATCH && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-            return Ok(()); // the call has ended and says why
-        }
     }
-    if !batch.is_empty() {
-        let _ = batches.blocking_send(batch);
-    }
-    ended
+    Ok(())
 }
 
 fn metric(line: &str) -> std::result::Result<Metric, String> {
@@ -170,6 +169,7 @@ mod tests {
         let error = send_lines(input.as_bytes(), sender).unwrap_err();
         assert!(error.to_string().contains("line 4"), "{error}");
         assert_eq!(error.code(), crate::exit::INVALID);
-        assert_eq!(receiver.blocking_recv().unwrap().len(), 2);
+        let read: Vec<_> = std::iter::from_fn(|| receiver.blocking_recv()).collect();
+        assert_eq!(read.len(), 2);
     }
 }
