@@ -195,7 +195,7 @@ fn a_fit_that_goes_on_from_a_checkpoint_ends_in_the_same_model() {
     let registry = registry();
     let data = generated(1_200, 3, 9);
     for (kind, params) in [
-        ("logreg", json!({"C": 1e8, "tol": 1e-12, "max_iter": 350})),
+        ("logreg", json!({"penalty": "l1", "C": 100.0, "tol": 1e-12, "max_iter": 350})),
         ("logreg", json!({"C": [0.1, 1.0, 10.0]})),
         ("nbsvm", json!({})),
         ("random_forest", json!({"svd_components": 10, "n_estimators": 20})),
