@@ -83,7 +83,9 @@ def met(row):
     if not row.get("counts", True):
         return False
     if row["peer"] is not None:
-        return row["ratio"] is not None and row["ratio"] >= row["target"]
+        # By the numbers themselves: the ratio that is shown is rounded.
+        ours, target = row["ours"], row["target"]
+        return row["ratio"] is not None and (ours >= target * row["peer"] if row["higher_is_better"] else row["peer"] >= target * ours)
     return row["ours"] >= row["target"] if row["higher_is_better"] else row["ours"] <= row["target"]
 
 

@@ -325,7 +325,7 @@ pub fn prediction(prediction: &types::Prediction, classes: &[String], model: &st
     });
     json!({
         "prediction_id": prediction.prediction_id, "label": prediction.label, "probabilities": probabilities,
-        "warnings": warnings, "explanation": explanation, "model": model, "model_version": version,
+        "abstained": prediction.abstained, "warnings": warnings, "explanation": explanation, "model": model, "model_version": version,
     })
 }
 

@@ -102,6 +102,12 @@ impl TrainRun {
         self.request.calibration = method.into();
         self
     }
+    /// Judge this slice of the test rows besides the usual ones, e.g. `year >= 2012 and text contains "refund"`.
+    #[must_use]
+    pub fn slice(mut self, filter: impl Into<String>) -> Self {
+        self.request.slices.push(filter.into());
+        self
+    }
     /// Cross-validate on the training rows besides, with 2 to 20 folds, and look for wrong labels among them.
     #[must_use]
     pub fn folds(mut self, folds: i32) -> Self {

@@ -13,7 +13,7 @@ use tenor_sdk::{Kind, NewImport, RunQuery, TrainRun};
 use crate::support::*;
 
 /// What a training run leaves behind.
-const ARTIFACTS: [&str; 24] = [
+const ARTIFACTS: [&str; 25] = [
     "baseline_statistics.json",
     "feature_importances.json",
     "metadata.json",
@@ -38,6 +38,7 @@ const ARTIFACTS: [&str; 24] = [
     "reports/mistakes.html",
     "reports/slices.json",
     "reports/slices.txt",
+    "reports/thresholds.json",
 ];
 
 #[tokio::test(flavor = "multi_thread")]

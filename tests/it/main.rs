@@ -16,5 +16,6 @@ mod processes;
 mod readme;
 mod real_reviews;
 mod sdk_readme;
+mod slices;
 mod telemetry;
 mod tracking;

@@ -10,6 +10,7 @@ use tenor_features::contract::{Input, Prepared};
 use tenor_learn::Scratch;
 use tenor_sdk::types::{ContractMode, Instance, PredictOptions, Prediction};
 use tenor_sdk::{AliasMove, Answer, Kind, TrainRun, instance};
+use tenor_store::testing::databases;
 
 use crate::support::*;
 
@@ -252,4 +253,34 @@ async fn predictions_go_on_while_the_database_is_away() {
         assert_eq!(plain(&before), plain(&after));
         assert_eq!(get(&server.url, "/readyz").await, (200, "ready\n".to_owned()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_less_sure_than_asked_for_abstains() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = reviews(folder.path(), 800, 0.0);
+    let server = Server::start(databases().await.remove(0), |_| {}).await;
+    server.serve_reviews(&file, "star").await;
+    let predictions = server.client.predictions();
+    let ask = |min_confidence: f64| {
+        let options = PredictOptions { min_confidence, ..PredictOptions::default() };
+        predictions.predict_with("reviews", instance(TEXTS[0]), options)
+    };
+    let sure = ask(0.0).await.unwrap().prediction.unwrap();
+    assert!(!sure.abstained);
+    let confidence = sure.probabilities.iter().copied().fold(0.0, f64::max);
+    assert!(!ask(confidence).await.unwrap().prediction.unwrap().abstained);
+    let unsure = ask(confidence + 1e-9).await.unwrap().prediction.unwrap();
+    assert!(unsure.abstained && unsure.label == sure.label, "the best guess is told");
+    for wrong in [-0.1, 1.1, f64::NAN] {
+        let error = ask(wrong).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.violations()[0].field.as_str()),
+            (Kind::InvalidArgument, "options.min_confidence")
+        );
+    }
+    let url = server.url.clone();
+    let args = ["predict", "reviews", TEXTS[0], "--min-confidence", "1"];
+    let shown = tokio::task::spawn_blocking(move || tenor(&url, &args)).await.unwrap();
+    assert!(shown.code == 0 && shown.stdout.contains("abstained; best guess"), "{}{}", shown.stdout, shown.stderr);
 }

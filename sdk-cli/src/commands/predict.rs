@@ -38,6 +38,9 @@ pub struct Predict {
     /// What to do with input that breaks the feature contract; the deployment's mode when left out.
     #[arg(long, value_enum)]
     pub mode: Option<Mode>,
+    /// Abstain when the most probable label is less probable, 0 to 1.
+    #[arg(long, value_name = "PROBABILITY", default_value_t = 0.0)]
+    pub min_confidence: f64,
     /// Answer while texts come; a bad one does not end it.
     #[arg(long, conflicts_with = "batch")]
     pub stream: bool,
@@ -52,6 +55,7 @@ pub(crate) async fn run(args: Predict, context: &mut Context<'_>) -> Result {
     let options = PredictOptions {
         explain_top_k: args.explain,
         contract_mode: args.mode.map_or(0, |mode| tenor_sdk::types::ContractMode::from(mode).into()),
+        min_confidence: args.min_confidence,
     };
     let numeric = map(args.numeric);
     let instances: Lines = match &args.file {
@@ -265,7 +269,11 @@ fn show(context: &mut Context<'_>, instance: &Instance, one: &Prediction, value:
     let probability = value["probabilities"][&one.label].as_f64().unwrap_or(f64::NAN);
     let (bold, plain) = if colour { (BOLD, PLAIN) } else { ("", "") };
     let model = format!("{} version {}", value["model"].as_str().unwrap_or_default(), value["model_version"]);
-    writeln!(context.out, "  {bold}{}{plain}  {probability:.4}  by {}", clip(&one.label, 60), clip(&model, 100))?;
+    let (label, by) = (clip(&one.label, 60), clip(&model, 100));
+    match one.abstained {
+        true => writeln!(context.out, "  abstained; best guess {label}  {probability:.4}  by {by}")?,
+        false => writeln!(context.out, "  {bold}{label}{plain}  {probability:.4}  by {by}")?,
+    }
     for warning in warnings(one) {
         writeln!(context.out, "  warning: {warning}")?;
     }

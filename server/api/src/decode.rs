@@ -75,7 +75,8 @@ pub(crate) fn predict_options(options: Option<pb::PredictOptions>) -> Result<Pre
     let Some(options) = options else { return Ok(PredictOptions::default()) };
     let explain_top_k = usize::try_from(options.explain_top_k)
         .map_err(|_| Error::invalid("options.explain_top_k", "must be 0 to 100"))?;
-    Ok(PredictOptions { explain_top_k, contract_mode: contract_mode("options.contract_mode", options.contract_mode)? })
+    let contract_mode = contract_mode("options.contract_mode", options.contract_mode)?;
+    Ok(PredictOptions { explain_top_k, contract_mode, min_confidence: options.min_confidence })
 }
 
 /// Contributions of an explanation that does not say how many.

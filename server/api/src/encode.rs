@@ -381,6 +381,7 @@ pub(crate) fn prediction(row: Row, classes: &[String]) -> pb::Prediction {
     let class = |index: usize| classes.get(index).cloned().unwrap_or_default();
     pb::Prediction {
         prediction_id: row.prediction_id,
+        abstained: row.abstained,
         label: class(row.label),
         probabilities: row.probabilities,
         warnings: row

@@ -25,7 +25,7 @@ pub use format::{Format, sniff};
 pub use generate::{GenerateOptions, GeneratedFormat, generate};
 pub use import::{Import, ImportOptions, import};
 pub use language::{LanguageProfile, LanguageShare};
-pub use load::{LoadedRows, load_examples, load_groups, read_rows};
+pub use load::{LoadedRows, load_examples, load_groups, load_times, read_rows};
 pub use process::{
     FeatureStatistics, PartReport, ProcessOptions, ProcessReport, Processed, ProcessedPart, SplitMethod, process,
 };

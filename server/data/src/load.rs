@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use polars::prelude::*;
+use tenor_domain::Timestamp;
 use tenor_features::contract::FeatureContract;
 
 use crate::table::TableReader;
@@ -68,17 +69,33 @@ pub fn load_examples(path: &Path, contract: &FeatureContract) -> Result<LoadedRo
 /// [`Error::MissingColumn`] when the table is older than groups are.
 pub fn load_groups(path: &Path) -> Result<Vec<i64>, Error> {
     let table = TableReader::open(path)?;
-    let column = "group_id".to_owned();
-    if !table.columns().contains(&column) {
+    let Some(groups) = integers(&table, "group_id")? else {
         let message = "the split was made before rows had groups; make a new one, e.g. with another seed".to_owned();
         return Err(Error::MissingColumn { role: "group", columns: table.columns().to_vec(), message });
+    };
+    Ok(groups.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// When each row of a table that [`crate::process`] wrote was written, in its order; `None` where that is not known, as in all of an
+/// older table.
+pub fn load_times(path: &Path) -> Result<Vec<Option<Timestamp>>, Error> {
+    let table = TableReader::open(path)?;
+    let times = integers(&table, "time")?.unwrap_or_else(|| vec![None; table.rows()]);
+    Ok(times.into_iter().map(|time| time.map(Timestamp)).collect())
+}
+
+/// A column of whole numbers; `None` when there is no such column.
+fn integers(table: &TableReader, column: &str) -> Result<Option<Vec<Option<i64>>>, Error> {
+    let column = column.to_owned();
+    if !table.columns().contains(&column) {
+        return Ok(None);
     }
-    let mut groups = Vec::with_capacity(table.rows());
+    let mut numbers = Vec::with_capacity(table.rows());
     for offset in (0..table.rows()).step_by(SLICE_ROWS) {
         let frame = table.read(offset, SLICE_ROWS, Some(std::slice::from_ref(&column)))?;
-        groups.extend(frame.column(&column)?.i64()?.iter().map(|v| v.unwrap_or(0)));
+        numbers.extend(frame.column(&column)?.i64()?.iter());
     }
-    Ok(groups)
+    Ok(Some(numbers))
 }
 
 /// Rows `offset..offset + limit` of a table as JSON objects, columns in their order; ids as 16 hex digits.

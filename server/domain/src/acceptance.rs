@@ -11,4 +11,6 @@ pub trait Acceptance: Send + Sync {
     fn split_options(&self, options: &Value) -> Result<(), Error>;
     /// The parameters of model kind `kind`, completed by its defaults.
     fn train_params(&self, kind: &str, params: &Value) -> Result<Value, Error>;
+    /// A filter that makes a slice of test rows; whether its fields are there is known when the rows are.
+    fn slice_filter(&self, filter: &str) -> Result<(), Error>;
 }

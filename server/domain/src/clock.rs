@@ -12,6 +12,11 @@ impl Timestamp {
     pub fn to_rfc3339(self) -> String {
         jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |t| format!("{t:.3}"))
     }
+    /// The year by UTC; `None` outside of the years -9999 to 9999.
+    pub fn year(self) -> Option<i32> {
+        let at = jiff::Timestamp::from_millisecond(self.0).ok()?;
+        Some(i32::from(jiff::tz::Offset::UTC.to_datetime(at).year()))
+    }
     /// Parses RFC 3339 text.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))

@@ -20,6 +20,8 @@ pub struct PredictOptions {
     pub explain_top_k: usize,
     /// `None` means the deployment's mode.
     pub contract_mode: Option<ContractMode>,
+    /// Answers that are less probable abstain; 0 to 1.
+    pub min_confidence: f64,
 }
 
 /// The answer to one call: the rows in the order of the instances.
@@ -41,6 +43,8 @@ pub struct Row {
     pub probabilities: Vec<f64>,
     pub warnings: Vec<Warning>,
     pub explanation: Option<Explanation>,
+    /// Less sure than was asked for.
+    pub abstained: bool,
 }
 
 /// A contract violation that did not refuse the instance.

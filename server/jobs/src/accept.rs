@@ -6,6 +6,7 @@ use serde_json::Value;
 use tenor_data::{ImportOptions, ProcessOptions};
 use tenor_domain::{Acceptance, Error};
 use tenor_learn::Registry;
+use tenor_learn::slices::SliceFilter;
 
 /// Asks the crates that do the work.
 pub struct JobAcceptance(pub Arc<Registry>);
@@ -21,5 +22,9 @@ impl Acceptance for JobAcceptance {
 
     fn train_params(&self, kind: &str, params: &Value) -> Result<Value, Error> {
         self.0.get(kind)?.check_params(params)
+    }
+
+    fn slice_filter(&self, filter: &str) -> Result<(), Error> {
+        SliceFilter::parse(filter).map(drop)
     }
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tenor_domain::{
     Caller, Clock as _, DatasetVersion, Digest, Metric, RunId, Split, SplitOutcome, State, SystemClock,
 };
+use tenor_learn::slices::SliceFilter;
 use tenor_learn::{Lineage, ModelFile};
 use tenor_platform::{ModelFacts, NewArtifact, TrainSpec, TrainedModel};
 use tenor_queue::{Job, JobContext, JobError};
@@ -66,6 +67,7 @@ impl TrainRun {
             seed: spec.seed,
             calibration: spec.calibration,
             folds: spec.folds,
+            slices: spec.slices.iter().map(|filter| SliceFilter::parse(filter)).collect::<Result<_, _>>()?,
             title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,

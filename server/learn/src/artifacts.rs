@@ -115,6 +115,9 @@ pub fn artifacts(inputs: &Inputs<'_>) -> Result<Vec<Artifact>, Error> {
         artifacts.push(svg("plots/calibration.svg", plot::calibration(calibration)));
         artifacts.push(json_file("reports/calibration.json", calibration)?);
     }
+    if !judgement.thresholds.is_empty() {
+        artifacts.push(json_file("reports/thresholds.json", &judgement.thresholds)?);
+    }
     if let Some(validation) = inputs.cross_validation {
         artifacts.push(json_file("reports/cross_validation.json", validation)?);
         artifacts.push(json_file("reports/label_noise.json", &label_noise(inputs.train, classes, validation))?);

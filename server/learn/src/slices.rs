@@ -1,5 +1,6 @@
 //! Where a model is weak: scores of groups of rows.
 
+mod filter;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,11 @@ use crate::metrics::{Bootstrap, Frame, check_rows, defined, interval, quantile};
 use crate::report::plain;
 use crate::statistics::wilson;
 
+pub use filter::SliceFilter;
+
+/// The year in which each row was written, where that is known; may be shorter than the rows.
+pub type RowYears<'a> = &'a [Option<i32>];
+
 /// Some rows with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
@@ -23,12 +29,13 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// The usual slices: by label, by quarters of the text's length, and by quarters of each numeric feature that is not
+    /// The usual slices: by label, by quarters of the text's length, by year, and by quarters of each numeric feature that is not
     /// computed from the text (user activity and the like).
-    pub fn standard(contract: &FeatureContract, examples: &Examples) -> Vec<Self> {
+    pub fn standard(contract: &FeatureContract, examples: &Examples, years: RowYears<'_>) -> Vec<Self> {
         const PARTS: usize = 4;
         let mut slices = Self::by_label(&examples.labels, &contract.classes);
         slices.extend(Self::by_length(&examples.texts, PARTS));
+        slices.extend(Self::by_year(years));
         for (at, feature) in contract.numeric.iter().enumerate() {
             if feature.source != FeatureSource::Text {
                 let values: Vec<f64> = (0..examples.len()).map(|row| examples.numbers(row)[at]).collect();
@@ -51,6 +58,34 @@ impl Slice {
             Self::of_mask("label", name, &mask)
         };
         classes.iter().enumerate().map(of_class).collect()
+    }
+
+    /// One slice a year, or one of several years where there are very many; none when all rows are of one year.
+    pub fn by_year(years: RowYears<'_>) -> Vec<Self> {
+        const MOST: usize = 30;
+        let known: std::collections::BTreeSet<i32> = years.iter().flatten().copied().collect();
+        if known.len() < 2 {
+            return Vec::new();
+        }
+        if known.len() > MOST {
+            let numbers: Vec<f64> = years.iter().map(|year| year.map_or(f64::NAN, f64::from)).collect();
+            return Self::by_quantiles("year", &numbers, MOST);
+        }
+        let of_year = |year: i32| {
+            let mask: Vec<bool> = years.iter().map(|it| *it == Some(year)).collect();
+            Self::of_mask("year", &year.to_string(), &mask)
+        };
+        known.into_iter().map(of_year).collect()
+    }
+
+    /// Those that were asked for, in their order. An error when one names a field or a label that is not there.
+    pub fn by_filters(
+        filters: &[SliceFilter],
+        contract: &FeatureContract,
+        examples: &Examples,
+        years: RowYears<'_>,
+    ) -> Result<Vec<Self>, Error> {
+        filters.iter().map(|filter| filter.slice(contract, examples, years)).collect()
     }
 
     /// Slices between ascending `edges`: up to the first, above it up to the second, and so on, above the last. Empty ones are

@@ -125,6 +125,23 @@ impl Counts {
 }
 
 impl Threshold {
+    /// The metric on other rows, at the cut and at 0.5.
+    pub fn on(&self, labels: &[u32], second: &[f64]) -> (f64, f64) {
+        let at = |threshold: f64| {
+            let mut counts = Counts { hits: 0.0, misses: 0.0, false_alarms: 0.0, rests: 0.0 };
+            for (label, p) in labels.iter().zip(second) {
+                *match (*label == 1, *p >= threshold) {
+                    (true, true) => &mut counts.hits,
+                    (true, false) => &mut counts.misses,
+                    (false, true) => &mut counts.false_alarms,
+                    (false, false) => &mut counts.rests,
+                } += 1.0;
+            }
+            self.metric.of(&counts)
+        };
+        (at(self.threshold), at(0.5))
+    }
+
     /// Takes a cut in (`low`, `high`] if it is better. Every cut there gives the same `counts`.
     fn consider(&mut self, low: f64, high: f64, counts: &Counts) {
         let value = self.metric.of(counts);
@@ -146,19 +163,6 @@ mod tests {
     use super::*;
     use crate::testing::golden;
 
-    fn value_at(metric: ThresholdMetric, labels: &[u32], second: &[f64], cut: f64) -> f64 {
-        let mut counts = Counts { hits: 0.0, misses: 0.0, false_alarms: 0.0, rests: 0.0 };
-        for (label, p) in labels.iter().zip(second) {
-            match (*label == 1, *p >= cut) {
-                (true, true) => counts.hits += 1.0,
-                (true, false) => counts.misses += 1.0,
-                (false, true) => counts.false_alarms += 1.0,
-                (false, false) => counts.rests += 1.0,
-            }
-        }
-        metric.of(&counts)
-    }
-
     /// The largest value over all cuts by scikit-learn 1.9.1, within 1e-12.
     #[test]
     fn no_cut_is_better_than_the_one_found() {
@@ -169,8 +173,7 @@ mod tests {
                 let found = best_threshold(&labels, &second, metric).unwrap();
                 let theirs = case["best"][metric.as_str()].as_f64().unwrap();
                 assert!((found.value - theirs).abs() < 1e-12, "{} {found:?} {theirs}", case["name"]);
-                assert_eq!(found.value, value_at(metric, &labels, &second, found.threshold));
-                assert_eq!(found.value_at_half, value_at(metric, &labels, &second, 0.5));
+                assert_eq!(found.on(&labels, &second), (found.value, found.value_at_half));
                 assert!(found.value >= found.value_at_half);
             }
         }

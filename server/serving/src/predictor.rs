@@ -53,7 +53,7 @@ impl ModelPredictor {
         serving: &Serving,
         mode: ContractMode,
         instance: &Instance<'_>,
-        explain_top_k: usize,
+        options: &PredictOptions,
         buffers: &mut Buffers,
     ) -> Result<Row, Error> {
         // Bytes first: a text of N characters has at least N bytes, so most texts need no count.
@@ -80,8 +80,8 @@ impl ModelPredictor {
         let mut probabilities = vec![0.0; serving.classes.len()];
         serving.model.predict(&buffers.prepared, &mut buffers.scratch, &mut probabilities);
         let label = label_of(&probabilities);
-        let explanation = (explain_top_k > 0).then(|| {
-            let found = serving.model.explain(&buffers.prepared, label, explain_top_k, &mut buffers.scratch);
+        let explanation = (options.explain_top_k > 0).then(|| {
+            let found = serving.model.explain(&buffers.prepared, label, options.explain_top_k, &mut buffers.scratch);
             let contributions = found.contributions.into_iter().map(|c| (c.feature, c.value)).collect();
             Explanation { label, bias: found.bias, logit: found.logit, contributions }
         });
@@ -89,6 +89,7 @@ impl ModelPredictor {
             warnings.into_iter().map(|w| Warning { field: w.field, rule: w.rule, description: w.description });
         Ok(Row {
             prediction_id: PredictionId::new().to_string(),
+            abstained: probabilities[label] < options.min_confidence,
             label,
             probabilities,
             warnings: warnings.collect(),
@@ -155,12 +156,17 @@ impl Predictor for ModelPredictor {
                 Error::invalid("options.explain_top_k", format!("must be 0 to {MAX_EXPLAIN}")),
             ));
         }
+        if !(0.0..=1.0).contains(&options.min_confidence) {
+            let error =
+                Error::invalid("options.min_confidence", format!("must be 0 to 1, got {}", options.min_confidence));
+            return Err(self.reject("wrong_confidence", error));
+        }
         let entry = self.entry(deployment)?;
         let serving = self.serving(deployment, &entry)?;
         let mode = options.contract_mode.unwrap_or(entry.mode);
         let started = Instant::now();
         let rows: Vec<Result<Row, Error>> = BUFFERS.with_borrow_mut(|buffers| {
-            instances.iter().map(|instance| self.row(serving, mode, instance, options.explain_top_k, buffers)).collect()
+            instances.iter().map(|instance| self.row(serving, mode, instance, options, buffers)).collect()
         });
         self.metrics.duration.observe(started.elapsed().as_secs_f64());
         count(serving, &rows);
@@ -190,7 +196,7 @@ impl Predictor for ModelPredictor {
         let mode = options.contract_mode.unwrap_or(entry.mode);
         // Its own buffers: these threads come and go.
         let mut buffers = Buffers::default();
-        let row = self.row(serving, mode, instance, 0, &mut buffers)?;
+        let row = self.row(serving, mode, instance, &PredictOptions::default(), &mut buffers)?;
         let class = asked.unwrap_or(row.label);
         let Buffers { prepared, scratch } = &mut buffers;
         let found = serving.model.explain(prepared, class, options.top_k, scratch);

@@ -38,6 +38,9 @@ pub struct Train {
     /// Cross-validate on the training rows besides, with so many folds; adds cv/ metrics and a report of suspicious labels.
     #[arg(long, value_parser = clap::value_parser!(i32).range(2..=20))]
     pub folds: Option<i32>,
+    /// Judge a slice of the test rows besides the usual ones, e.g. 'year >= 2012 and text contains "refund"'; may be repeated.
+    #[arg(long = "slice", value_name = "FILTER")]
+    pub slices: Vec<String>,
     /// May be repeated.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = pair)]
     pub tags: Vec<(String, String)>,
@@ -71,6 +74,9 @@ pub(crate) async fn run(args: Train, context: &mut Context<'_>) -> Result {
     }
     if let Some(method) = args.calibrate {
         train = train.calibration(method);
+    }
+    for filter in args.slices {
+        train = train.slice(filter);
     }
     if let Some(folds) = args.folds {
         train = train.folds(folds);

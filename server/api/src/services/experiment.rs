@@ -121,6 +121,7 @@ impl ExperimentService for Experiments {
                 .map(CalibrationMethod::parse)
                 .transpose()
                 .map_err(status)?,
+            slices: request.slices,
             folds: (request.folds != 0).then(|| count("folds", request.folds)).transpose().map_err(status)?,
             register_model: decode::given(&request.register_model).map(ModelName::parse).transpose().map_err(status)?,
             aliases: aliases.map_err(status)?,

@@ -118,9 +118,9 @@ async fn a_missing_instance_and_an_unknown_mode_are_refused() {
     let field = |status: tonic::Status| status.get_details_bad_request().unwrap().field_violations[0].field.clone();
     assert_eq!(field(client.predict(request.clone()).await.unwrap_err()), "instance");
     request.instance = Some(instance("x"));
-    request.options = Some(PredictOptions { explain_top_k: 0, contract_mode: 99 });
+    request.options = Some(PredictOptions { contract_mode: 99, ..PredictOptions::default() });
     assert_eq!(field(client.predict(request.clone()).await.unwrap_err()), "options.contract_mode");
-    request.options = Some(PredictOptions { explain_top_k: -1, contract_mode: 0 });
+    request.options = Some(PredictOptions { explain_top_k: -1, ..PredictOptions::default() });
     assert_eq!(field(client.predict(request).await.unwrap_err()), "options.explain_top_k");
 }
 
@@ -136,7 +136,7 @@ async fn an_explanation_says_how_it_came_about_and_where_its_tokens_are() {
     let request = PredictRequest {
         deployment: "champion".to_owned(),
         instance: Some(instance("schön")),
-        options: Some(PredictOptions { explain_top_k: 0, contract_mode: ContractMode::Warn.into() }),
+        options: Some(PredictOptions { contract_mode: ContractMode::Warn.into(), ..PredictOptions::default() }),
     };
     let predicted = client.predict(request).await.unwrap().into_inner();
     assert_eq!(answer.prediction, predicted.prediction);

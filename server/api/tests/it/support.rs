@@ -75,7 +75,7 @@ impl Predictor for Fake {
         options: &ExplainOptions,
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Explained, Error> {
-        let predict = PredictOptions { explain_top_k: 0, contract_mode: options.contract_mode };
+        let predict = PredictOptions { contract_mode: options.contract_mode, ..PredictOptions::default() };
         let Answer { model, version, classes, mut rows } =
             self.predict(deployment, std::slice::from_ref(instance), &predict)?;
         let row = rows.remove(0)?;
@@ -123,7 +123,14 @@ impl Predictor for Fake {
 
 fn row(label: usize) -> Row {
     let probabilities = if label == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
-    Row { prediction_id: "id".to_owned(), label, probabilities, warnings: Vec::new(), explanation: None }
+    Row {
+        prediction_id: "id".to_owned(),
+        label,
+        probabilities,
+        warnings: Vec::new(),
+        explanation: None,
+        abstained: false,
+    }
 }
 
 pub struct Server {

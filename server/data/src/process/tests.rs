@@ -7,7 +7,7 @@ use polars::prelude::*;
 use tenor_features::text::clean;
 
 use super::*;
-use crate::{GenerateOptions, ImportOptions, generate, import, load_examples, load_groups};
+use crate::{GenerateOptions, ImportOptions, generate, import, load_examples, load_groups, load_times};
 
 fn work(threads: usize) -> Work<'static> {
     Work { progress: &|_, _| (), cancelled: &|| false, threads, scratch: Path::new(".") }
@@ -134,6 +134,13 @@ fn a_temporal_split_has_the_past_in_train() {
     let processed =
         fixture.process(&ProcessOptions { split: SplitMethod::Temporal, ..ProcessOptions::new(Task::Star) }, 2);
     let times = fixture.column("time");
+    for part in parts(&processed) {
+        let frame = frame(&part.path);
+        let ids = frame.column("row_id").unwrap().i64().unwrap().iter().flatten();
+        for (id, time) in ids.zip(load_times(&part.path).unwrap()) {
+            assert_eq!(time.map(|time| time.0.to_string()).as_deref(), Some(times[&id].as_str()));
+        }
+    }
     let ranges = parts(&processed).map(|part| {
         let times: Vec<i64> = ids(part).iter().map(|id| times[id].parse().unwrap()).collect();
         (*times.iter().min().unwrap(), *times.iter().max().unwrap())

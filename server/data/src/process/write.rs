@@ -26,6 +26,7 @@ fn part_schema() -> Schema {
     let mut columns = vec![
         ("row_id", DataType::Int64),
         ("group_id", DataType::Int64),
+        ("time", DataType::Int64),
         ("text", DataType::String),
         ("cleaned", DataType::String),
         ("label", DataType::UInt32),
@@ -51,11 +52,12 @@ struct Context<'a> {
 
 impl Context<'_> {
     fn slice(&self, offset: usize, rows: usize) -> Result<Slice, Error> {
-        let columns = ["row_id", "text"].map(str::to_owned);
+        let columns = ["row_id", "text", "time"].map(str::to_owned);
         let frame = self.table.read(offset, rows, Some(&columns))?;
         let (ids, texts) = (frame.column("row_id")?.i64()?, frame.column("text")?.str()?);
+        let times = frame.column("time")?.i64()?;
         let mut parts: Vec<Rows<'_>> = (0..PARTS).map(|_| Rows::default()).collect();
-        for (at, (id, text)) in ids.iter().zip(texts.iter()).enumerate() {
+        for (at, ((id, text), time)) in ids.iter().zip(texts.iter()).zip(times.iter()).enumerate() {
             let row = offset + at;
             if self.plan.parts[row] == DROPPED {
                 continue;
@@ -75,6 +77,7 @@ impl Context<'_> {
             part.values.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
             part.ids.push(id.unwrap_or(0));
             part.groups.push(self.plan.group_of[row]);
+            part.times.push(time);
             part.texts.push(text);
             part.cleaned.push(cleaned);
             part.labels.push(self.plan.class_of[row]);
@@ -88,6 +91,7 @@ impl Context<'_> {
 struct Rows<'a> {
     ids: Vec<i64>,
     groups: Vec<i64>,
+    times: Vec<Option<i64>>,
     texts: Vec<&'a str>,
     cleaned: Vec<String>,
     labels: Vec<u32>,
@@ -97,7 +101,15 @@ struct Rows<'a> {
 impl Default for Rows<'_> {
     fn default() -> Self {
         let values = vec![Vec::new(); FEATURES];
-        Self { ids: Vec::new(), groups: Vec::new(), texts: Vec::new(), cleaned: Vec::new(), labels: Vec::new(), values }
+        Self {
+            ids: Vec::new(),
+            groups: Vec::new(),
+            times: Vec::new(),
+            texts: Vec::new(),
+            cleaned: Vec::new(),
+            labels: Vec::new(),
+            values,
+        }
     }
 }
 
@@ -107,6 +119,7 @@ impl Rows<'_> {
         let mut columns = vec![
             Column::new("row_id".into(), &self.ids),
             Column::new("group_id".into(), &self.groups),
+            Column::new("time".into(), &self.times),
             Column::new("text".into(), &self.texts),
             Column::new("cleaned".into(), &self.cleaned),
             Column::new("label".into(), &self.labels),

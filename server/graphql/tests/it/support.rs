@@ -184,6 +184,7 @@ impl Bench {
             seed: u64::MAX,
             calibration: None,
             folds: None,
+            slices: Vec::new(),
             name: "first".to_owned(),
             tags: Tags::new(),
             register_model: None,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tenor_domain::{CalibrationMethod, Clock as _, Digest, Error, Metric, SystemClock};
+use tenor_domain::{CalibrationMethod, Clock as _, Digest, Error, Metric, SystemClock, Timestamp};
 use tenor_features::Stop;
 use tenor_features::contract::FeatureContract;
 use tenor_learn::artifacts::{self, Artifact};
@@ -16,7 +16,8 @@ use tenor_learn::baseline::Baseline;
 use tenor_learn::calibration::{Calibrated, Calibrator};
 use tenor_learn::cross_validation::{CrossValidation, cross_validate};
 use tenor_learn::folds::Folds;
-use tenor_learn::judgement::Judgement;
+use tenor_learn::judgement::{Judgement, JudgementInputs};
+use tenor_learn::slices::SliceFilter;
 use tenor_learn::{
     EvaluateOptions, Examples, FitContext, Lineage, Model, Registry, TrainingData, evaluate, predict_all,
 };
@@ -36,6 +37,8 @@ pub(super) struct Training {
     pub calibration: Option<CalibrationMethod>,
     /// Of a cross-validation on the training rows.
     pub folds: Option<u32>,
+    /// Besides the usual ones.
+    pub slices: Vec<SliceFilter>,
     /// What the model card is headed.
     pub title: String,
     pub contract: Value,
@@ -115,7 +118,7 @@ impl Training {
         let baseline = Baseline::of(&contract, &data.train);
         let (answered, judged) = context.in_pool(|| {
             let answered = Answered::of(fitted, self.calibration, &data, &test, &context)?;
-            let judged = Judged::of(&answered, &baseline, &data, &test, &context)?;
+            let judged = self.judge(&answered, &baseline, &data, &test, &context)?;
             Ok((answered, judged))
         })?;
 
@@ -197,14 +200,15 @@ struct Judged {
     judgement: Judgement,
 }
 
-impl Judged {
-    fn of(
+impl Training {
+    fn judge(
+        &self,
         answered: &Answered,
         baseline: &Baseline,
         data: &TrainingData,
         test: &Examples,
         context: &FitContext<'_>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Judged, Error> {
         let contract = &data.contract;
         let (seed, stop) = (context.seed, context.stop);
         let options = EvaluateOptions { seed, prior: Some(&baseline.class_shares), stop, ..EvaluateOptions::default() };
@@ -213,10 +217,23 @@ impl Judged {
         };
         let validation = data.validation.as_ref().zip(answered.validation.as_ref());
         let calibrated = answered.calibrated.as_ref().map(|(calibrator, before)| (calibrator, before.as_slice()));
-        Ok(Self {
+        let years: Vec<Option<i32>> =
+            tenor_data::load_times(&self.parts.test)?.into_iter().map(|time| time.and_then(Timestamp::year)).collect();
+        let inputs = JudgementInputs {
+            data,
+            test,
+            probabilities: &answered.test,
+            validation: answered.validation.as_deref(),
+            calibrated,
+            years: &years,
+            filters: &self.slices,
+            seed,
+            stop,
+        };
+        Ok(Judged {
             validation: validation.map(|(rows, probabilities)| judge(rows, probabilities)).transpose()?,
             test: judge(test, &answered.test)?,
-            judgement: Judgement::of(data, test, &answered.test, calibrated, seed, stop)?,
+            judgement: Judgement::of(&inputs)?,
         })
     }
 }

@@ -71,12 +71,18 @@ impl Design for DenseDesign<'_> {
     }
 
     fn mean_squares(&self, targets: &Targets<'_>) -> Vec<f64> {
-        let mut means = vec![0.0; self.matrix.width];
-        for (row, weight) in targets.weights().iter().enumerate() {
-            for (mean, &value) in means.iter_mut().zip(self.matrix.row(row)) {
-                *mean += weight * f64::from(value).powi(2);
+        let of_chunk = |(chunk, weights): (usize, &[f64])| {
+            let mut sums = vec![0.0; self.matrix.width];
+            for (row, weight) in (chunk * CHUNK_ROWS..).zip(weights) {
+                for (sum, &value) in sums.iter_mut().zip(self.matrix.row(row)) {
+                    *sum += weight * f64::from(value).powi(2);
+                }
             }
-        }
+            sums
+        };
+        let parts: Vec<Vec<f64>> = targets.weights().par_chunks(CHUNK_ROWS).enumerate().map(of_chunk).collect();
+        let mut means = vec![0.0; self.matrix.width];
+        parts.iter().for_each(|part| means.iter_mut().zip(part).for_each(|(mean, part)| *mean += part));
         means
     }
 }
@@ -98,20 +104,23 @@ impl DenseDesign<'_> {
         (loss, gradient)
     }
 
-    /// Rows `first..first + count` as wide numbers in `values`, at most [`BLOCK`]; rows that are lacking are zero.
+    /// Gives `work` the rows `first..first + count`, at most [`BLOCK`]; those that are lacking are the first again. Several columns read
+    /// every number several times: `wide` is then room to convert them once.
     #[inline(always)]
-    fn widen(&self, first: usize, count: usize, values: &mut [f64]) {
+    fn block(&self, first: usize, count: usize, wide: Option<&mut [f64]>, work: impl BlockWork) {
         let width = self.matrix.width;
-        for (at, values) in values.chunks_exact_mut(width).enumerate() {
-            if at < count {
-                for (wide, &value) in values.iter_mut().zip(self.matrix.row(first + at)) {
-                    *wide = f64::from(value);
-                }
-            } else {
-                values.fill(0.0);
-            }
+        let row = |at: usize| self.matrix.row(first + if at < count { at } else { 0 });
+        let Some(wide) = wide else { return work.call::<f32>(std::array::from_fn(row)) };
+        for (at, values) in wide.chunks_exact_mut(width).enumerate() {
+            values.iter_mut().zip(row(at)).for_each(|(wide, value)| *wide = f64::from(*value));
         }
+        work.call::<f64>(std::array::from_fn(|at| &wide[at * width..(at + 1) * width]));
     }
+}
+
+/// What is done with a block of rows, be they of narrow or of wide numbers.
+trait BlockWork {
+    fn call<T: Copy + Into<f64>>(self, rows: [&[T]; BLOCK]);
 }
 
 /// Fills `scores` (rows x columns) from the rows that begin at `first`.
@@ -131,14 +140,28 @@ impl NullaryFnOnce for Scores<'_> {
     fn call(self) {
         let Self { design, first, weights, biases, scores } = self;
         let (width, k) = (design.matrix.width, biases.len());
-        let mut values = vec![0.0; BLOCK * width];
+        let mut wide = (k > 1).then(|| vec![0.0; BLOCK * width]);
         for (block, scores) in scores.chunks_mut(BLOCK * k).enumerate() {
-            design.widen(first + block * BLOCK, scores.len() / k, &mut values);
-            for (column, weights) in weights.chunks_exact(width).enumerate() {
-                let dots = dots(weights, &values);
-                for (scores, dot) in scores.chunks_exact_mut(k).zip(dots) {
-                    scores[column] = biases[column] + dot;
-                }
+            let (first, count) = (first + block * BLOCK, scores.len() / k);
+            design.block(first, count, wide.as_deref_mut(), BlockScores { weights, biases, scores });
+        }
+    }
+}
+
+struct BlockScores<'a> {
+    weights: &'a [f64],
+    biases: &'a [f64],
+    scores: &'a mut [f64],
+}
+
+impl BlockWork for BlockScores<'_> {
+    #[inline(always)]
+    fn call<T: Copy + Into<f64>>(self, rows: [&[T]; BLOCK]) {
+        let (width, k) = (rows[0].len(), self.biases.len());
+        for (column, weights) in self.weights.chunks_exact(width).enumerate() {
+            let dots = dots(weights, &rows);
+            for (scores, dot) in self.scores.chunks_exact_mut(k).zip(dots) {
+                scores[column] = self.biases[column] + dot;
             }
         }
     }
@@ -160,25 +183,39 @@ impl NullaryFnOnce for Gradient<'_> {
         let Self { design, first, residuals, gradient } = self;
         let width = design.matrix.width;
         let k = gradient.len() / width;
-        let mut values = vec![0.0; BLOCK * width];
+        let mut wide = (k > 1).then(|| vec![0.0; BLOCK * width]);
         for (block, residuals) in residuals.chunks(BLOCK * k).enumerate() {
-            design.widen(first + block * BLOCK, residuals.len() / k, &mut values);
-            for (column, gradient) in gradient.chunks_exact_mut(width).enumerate() {
-                let mut factors = [0.0; BLOCK];
-                for (factor, residuals) in factors.iter_mut().zip(residuals.chunks_exact(k)) {
-                    *factor = residuals[column];
-                }
-                add_rows(gradient, &factors, &values);
+            let (first, count) = (first + block * BLOCK, residuals.len() / k);
+            design.block(first, count, wide.as_deref_mut(), BlockGradient { residuals, gradient });
+        }
+    }
+}
+
+struct BlockGradient<'a> {
+    residuals: &'a [f64],
+    gradient: &'a mut [f64],
+}
+
+impl BlockWork for BlockGradient<'_> {
+    #[inline(always)]
+    fn call<T: Copy + Into<f64>>(self, rows: [&[T]; BLOCK]) {
+        let width = rows[0].len();
+        let k = self.gradient.len() / width;
+        for (column, gradient) in self.gradient.chunks_exact_mut(width).enumerate() {
+            // Rows that are lacking add nothing.
+            let mut factors = [0.0; BLOCK];
+            for (factor, residuals) in factors.iter_mut().zip(self.residuals.chunks_exact(k)) {
+                *factor = residuals[column];
             }
+            add_rows(gradient, &factors, &rows);
         }
     }
 }
 
 /// The dot products of `weights` with each row of a block.
 #[inline(always)]
-fn dots(weights: &[f64], values: &[f64]) -> [f64; BLOCK] {
+fn dots<T: Copy + Into<f64>>(weights: &[f64], rows: &[&[T]; BLOCK]) -> [f64; BLOCK] {
     let width = weights.len();
-    let rows: [&[f64]; BLOCK] = std::array::from_fn(|at| &values[at * width..(at + 1) * width]);
     let mut sums = [[0.0; LANES]; BLOCK];
     let whole = width - width % LANES;
     for start in (0..whole).step_by(LANES) {
@@ -186,25 +223,25 @@ fn dots(weights: &[f64], values: &[f64]) -> [f64; BLOCK] {
         for at in 0..BLOCK {
             let values = &rows[at][start..start + LANES];
             for lane in 0..LANES {
-                sums[at][lane] += weights[lane] * values[lane];
+                sums[at][lane] += weights[lane] * values[lane].into();
             }
         }
     }
     std::array::from_fn(|at| {
-        let rest: f64 = weights[whole..].iter().zip(&rows[at][whole..]).map(|(weight, value)| weight * value).sum();
-        sums[at].iter().sum::<f64>() + rest
+        let rest = weights[whole..].iter().zip(&rows[at][whole..width]);
+        sums[at].iter().sum::<f64>() + rest.map(|(weight, value)| weight * (*value).into()).sum::<f64>()
     })
 }
 
 /// Adds each row of a block times its factor.
 #[inline(always)]
-fn add_rows(sum: &mut [f64], factors: &[f64; BLOCK], values: &[f64]) {
+fn add_rows<T: Copy + Into<f64>>(sum: &mut [f64], factors: &[f64; BLOCK], rows: &[&[T]; BLOCK]) {
     let width = sum.len();
-    let rows: [&[f64]; BLOCK] = std::array::from_fn(|at| &values[at * width..(at + 1) * width]);
+    let rows: [&[T]; BLOCK] = std::array::from_fn(|at| &rows[at][..width]);
     for (feature, sum) in sum.iter_mut().enumerate() {
         let mut added = *sum;
         for at in 0..BLOCK {
-            added += factors[at] * rows[at][feature];
+            added += factors[at] * rows[at][feature].into();
         }
         *sum = added;
     }

@@ -124,8 +124,20 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
         evaluate(&test.labels, &probabilities, &contract.classes, None, &EvaluateOptions::default()).unwrap();
     let baseline = crate::baseline::Baseline::of(&contract, &test);
     let data = crate::TrainingData { contract: contract.clone(), train: test.clone(), validation: None };
-    let judgement =
-        crate::judgement::Judgement::of(&data, &test, &probabilities, None, 1, tenor_features::Stop::never()).unwrap();
+    let data = crate::TrainingData { validation: Some(test.clone()), ..data };
+    let filter = crate::slices::SliceFilter::parse("votes >= 1 and text contains 'long'").unwrap();
+    let judgement = crate::judgement::Judgement::of(&crate::judgement::JudgementInputs {
+        data: &data,
+        test: &test,
+        probabilities: &probabilities,
+        validation: Some(&probabilities),
+        calibrated: None,
+        years: &[],
+        filters: &[filter],
+        seed: 1,
+        stop: tenor_features::Stop::never(),
+    })
+    .unwrap();
     let folds = crate::folds::Folds::stratified(&data.train.labels, 3, 1).unwrap();
     let (trainer, params) = (crate::testing::LengthTrainer, serde_json::json!({}));
     let context = crate::FitContext::quiet(1);
@@ -163,6 +175,12 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
     let quantiles = &read("baseline_statistics.json")["features"][0]["quantiles"];
     assert_eq!(quantiles.as_array().unwrap().len(), 101);
     assert_eq!(read("reports/evaluation.json")["rows"], 30);
+    let slices = read("reports/slices.json");
+    assert!(slices["slices"].as_array().unwrap().iter().any(|slice| slice["by"] == "filter"), "{slices}");
+    let thresholds = read("reports/thresholds.json");
+    assert_eq!(thresholds.as_array().unwrap().len(), 5);
+    // Found and judged on the same rows here.
+    assert!(thresholds.as_array().unwrap().iter().all(|it| it["value"] == it["test_value"]), "{thresholds}");
     let crossed = read("reports/cross_validation.json");
     assert_eq!(crossed["folds"].as_array().unwrap().len(), 3);
     assert!(crossed["summary"]["accuracy"]["mean"].is_number(), "{crossed}");
@@ -183,5 +201,5 @@ fn artifacts_of_a_run_are_complete_and_their_json_can_be_read() {
             check_xml(file.name, std::str::from_utf8(&file.bytes).unwrap());
         }
     }
-    assert_eq!(files.len(), 24);
+    assert_eq!(files.len(), 25);
 }

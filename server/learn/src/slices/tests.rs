@@ -23,10 +23,15 @@ fn the_usual_slices_are_by_label_length_and_what_the_caller_sent() {
     let votes: Vec<Option<f64>> = (0..8).map(|row| Some(f64::from(row % 2))).collect();
     let labels = vec![0, 1, 0, 1, 0, 1, 1, 1];
     let examples = Examples::from_columns(&contract(), (0..8).collect(), texts.clone(), texts, &votes, labels).unwrap();
-    let slices = Slice::standard(&contract(), &examples);
+    let years = [2001, 2002, 2001, 2001, 2002, 2002, 2001, 2001].map(Some);
+    let slices = Slice::standard(&contract(), &examples, &years);
     let count =
         |by: &str| slices.iter().filter(|slice| slice.by == by).map(|slice| slice.rows.len()).collect::<Vec<_>>();
     assert_eq!((count("label"), count("length"), count("votes")), (vec![3, 5], vec![2; 4], vec![4, 4]));
+    assert_eq!(count("year"), [5, 3]);
+    assert_eq!(Slice::by_year(&[Some(2001), None]), []);
+    let many: Vec<Option<i32>> = (0..300).map(Some).collect();
+    assert_eq!(Slice::by_year(&many).len(), 30);
 }
 
 #[test]

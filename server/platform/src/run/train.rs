@@ -20,6 +20,8 @@ use crate::model::contract::check_contract;
 
 /// Most folds that a training may ask for: each is a fit.
 const MAX_FOLDS: u32 = 20;
+/// Most slices that a training may ask for.
+const MAX_SLICES: usize = 20;
 
 /// What to train, on what. Stored with the run as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct TrainSpec {
     /// Folds of a cross-validation on the training rows, 2 to 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folds: Option<u32>,
+    /// Filters, each of which makes a slice of the test rows to be judged besides the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<String>,
     /// Of the run; may be empty.
     pub name: String,
     pub tags: Tags,
@@ -83,6 +88,10 @@ impl Runs<'_> {
         {
             return Err(Error::invalid("folds", format!("must be 2 to {MAX_FOLDS}, got {folds}")));
         }
+        if spec.slices.len() > MAX_SLICES {
+            let count = spec.slices.len();
+            return Err(Error::invalid("slices", format!("must be at most {MAX_SLICES}, got {count}")));
+        }
         if spec.aliases.len() > 20 {
             return Err(Error::invalid("aliases", "must be at most 20"));
         }
@@ -90,6 +99,7 @@ impl Runs<'_> {
         if let Some(acceptance) = &self.0.acceptance {
             // Complete, so that the run shows what it was trained with and a later default changes nothing.
             spec.params = acceptance.train_params(&spec.kind, &spec.params)?;
+            spec.slices.iter().try_for_each(|filter| acceptance.slice_filter(filter))?;
         }
         let mut params = typed(&spec.params)?;
         params.insert("seed".to_owned(), seed(spec.seed));

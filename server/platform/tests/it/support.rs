@@ -177,6 +177,7 @@ pub fn train_spec(split: &Split) -> TrainSpec {
         seed: 42,
         calibration: None,
         folds: None,
+        slices: Vec::new(),
         name: "first".to_owned(),
         tags: Tags::new(),
         register_model: Some(ModelName::parse("stars").unwrap()),
