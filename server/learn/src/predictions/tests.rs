@@ -37,7 +37,8 @@ fn a_file_that_is_cut_or_changed_is_refused_or_sound_and_never_a_panic() {
 
 #[test]
 fn wrong_lengths_ranges_and_numbers_are_named() {
-    let cases: [(fn(&mut Predictions), &str); 8] = [
+    type Change = fn(&mut Predictions);
+    let cases: [(Change, &str); 8] = [
         (|p| p.labels[1] = 2, "label 2"),
         (|p| p.labels.truncate(2), "different lengths"),
         (|p| p.probabilities.truncate(5), "different lengths"),
