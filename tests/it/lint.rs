@@ -65,6 +65,9 @@ async fn lint_finds_labels_that_were_flipped_and_changes_no_model() {
         let (mean, std) = (run.metrics["cv/macro_f1"], run.metrics["cv/macro_f1_std"]);
         assert!((mean - run.metrics["test/macro_f1"]).abs() < 0.1 && std > 0.0 && std < 0.1, "{mean} {std}");
         assert_eq!(run.metrics["cv/label_noise_rate"], rate);
+        let (url, id) = (server.url.clone(), run.id.clone());
+        let described = tokio::task::spawn_blocking(move || tenor(&url, &["run", "describe", &id])).await.unwrap();
+        assert!(described.stdout.contains("STANDARD DEVIATION"), "{}{}", described.stdout, described.stderr);
         let crossed = experiments.read_artifact(&run.id, "reports/cross_validation.json").await.unwrap();
         let crossed: Value = serde_json::from_slice(&crossed).unwrap();
         assert_eq!(

@@ -63,6 +63,14 @@ fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) / TICKS_A_SECOND
 }
 
+/// A line of this process's status in MiB; 0 where there is no `/proc`.
+fn status_mib(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    number.unwrap_or(0.0) / 1024.0
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(path), Some(cases)) = (arguments.next(), arguments.next()) else {
@@ -108,16 +116,18 @@ fn print_cleaned(lines: Vec<Line>) -> Result<(), Box<dyn Error>> {
 /// TF-IDF of words and pairs, and the truncated SVD of it.
 fn features(train: &Examples, test: &Examples, terms: u32, components: u32) -> Result<Value, Box<dyn Error>> {
     let params = TfidfParams { max_features: Some(terms), ..TfidfParams::default() };
+    let before = status_mib("VmRSS");
     let mut watch = Watch::start();
     let (tfidf, matrix) = tfidf::fit_transform(&train.cleaned, &params, Stop::never())?;
     let fit = watch.lap();
+    let memory = json!({ "before_mib": before, "peak_mib": status_mib("VmHWM"), "after_mib": status_mib("VmRSS") });
     let rows = tfidf.transform(&test.cleaned, Stop::never())?;
     let transform = watch.lap();
     let svd_params = SvdParams { components, ..SvdParams::default() };
     let (svd, _) = TruncatedSvd::fit(&matrix, &svd_params, 1, Stop::never())?;
     Ok(json!({
         "train": train.len(), "test": test.len(), "terms": tfidf.width(), "entries": matrix.columns.len(), "test_entries": rows.columns.len(),
-        "tfidf_fit_transform": fit, "tfidf_transform": transform, "svd_fit_transform": watch.lap(),
+        "tfidf_fit_transform": fit, "tfidf_memory": memory, "tfidf_transform": transform, "svd_fit_transform": watch.lap(),
         "explained_variance_ratio": svd.explained_variance_ratio().iter().sum::<f64>(),
     }))
 }

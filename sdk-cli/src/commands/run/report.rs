@@ -7,7 +7,7 @@ use tenor_sdk::types::Run;
 use crate::context::Context;
 use crate::error::Result;
 use crate::json::ToJson as _;
-use crate::output::{cell, table, text};
+use crate::output::{cell, clip, table, text};
 
 const EVALUATION: &str = "reports/evaluation.json";
 
@@ -27,6 +27,7 @@ pub(crate) async fn show(context: &mut Context<'_>, run: &Run) -> Result {
         return Ok(());
     }
     scores(context, &evaluation)?;
+    cross_validation(context, run)?;
     confusion(context, &evaluation)
 }
 
@@ -56,6 +57,23 @@ fn scores(context: &mut Context<'_>, evaluation: &Value) -> Result {
         .collect();
     writeln!(context.out, "\nscores on {} test rows", cell(evaluation, "rows"))?;
     table(context.out, &["metric", "value", "95 % interval", "majority baseline"], &rows)?;
+    Ok(())
+}
+
+/// Mean and standard deviation over the folds, when there were any.
+fn cross_validation(context: &mut Context<'_>, run: &Run) -> Result {
+    let of_key = |(key, mean): (&String, &f64)| {
+        let name = key.strip_prefix("cv/")?;
+        let std = run.metrics.get(&format!("{key}_std"))?;
+        Some(vec![clip(name, 60), format!("{mean:.4}"), format!("{std:.4}")])
+    };
+    let mut rows: Vec<Vec<String>> = run.metrics.iter().filter_map(of_key).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort();
+    writeln!(context.out, "\ncross-validation on the training rows")?;
+    table(context.out, &["metric", "mean", "standard deviation"], &rows)?;
     Ok(())
 }
 
