@@ -1,6 +1,6 @@
 # Tenor's commands. Every cargo call selects the whole workspace: two selections of features would rebuild shared crates.
 SHELL := /bin/bash
-.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models
+.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models bench-studies
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -37,3 +37,6 @@ bench-serving: ## Predictions over gRPC, beside FastAPI with scikit-learn and an
 
 bench-models: ## Speed and scores of the classic models, beside scikit-learn on the same rows
 	python3 benches/classifiers.py
+
+bench-studies: ## The search on problems whose best values are known, beside Optuna
+	python3 benches/studies.py

@@ -7,6 +7,7 @@ mod load;
 mod predict;
 mod queue;
 mod requests;
+mod studies;
 mod tracking;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     /// Enqueues, works and counts jobs
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Searches on problems whose best values are known
+    Studies(studies::Studies),
     /// Logs runs and metrics, and searches runs
     Tracking(tracking::Tracking),
 }
@@ -67,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<serde_json::Value> {
             Command::Load(load) => load.run().await,
             Command::Predict(predict) => predict.run(),
             Command::Queue(command) => command.run().await,
+            Command::Studies(studies) => studies.run(),
             Command::Tracking(tracking) => tracking.run().await,
         }
     })

@@ -1,0 +1,241 @@
+//! Tree-structured Parzen estimators (Bergstra et al. 2011; multivariate as in Falkner et al. 2018; settings after Watanabe 2023, "Tree-structured
+//! Parzen estimator: understanding its algorithm components"; several objectives as in Ozaki et al. 2022).
+//!
+//! The good trials make one density, the others another; of some points drawn from the first, the one is taken where the first is
+//! largest beside the second.
+
+use std::ops::Range;
+
+use tenor_domain::Error;
+use tenor_features::random::Random;
+
+use super::Sampler;
+use super::parzen::{Bandwidth, Parzen};
+use crate::history::{History, Trial, TrialState, random_of};
+use crate::pareto::{fronts, hypervolume_subset, reference_of};
+use crate::space::{Point, Space};
+
+/// Settings of the sampler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TpeOptions {
+    /// All parameters together, or each by itself.
+    pub multivariate: bool,
+    /// Trials that are drawn at random before any is modelled.
+    pub startup_trials: usize,
+    /// Points that are drawn for each suggestion.
+    pub candidates: usize,
+    /// Share of the trials that count as good, rounded up.
+    pub good_share: f64,
+    /// Most trials that count as good.
+    pub max_good: usize,
+    /// Most other trials that are looked at: the newest half, and some of the rest.
+    pub max_others: usize,
+    /// Kernels are at least so wide, in parts of the range; `None`: as wide as `n` points would be apart.
+    pub min_bandwidth: Option<f64>,
+    /// How much evenness a categorical kernel has, in points.
+    pub categorical_prior: f64,
+    /// Whether good trials weigh by how much better they are than the worst of the good; for one objective.
+    pub weigh_by_improvement: bool,
+}
+
+impl TpeOptions {
+    /// The defaults for a space and a number of objectives.
+    pub fn of(space: &Space, objectives: usize) -> Self {
+        let (conditional, single) = (space.is_conditional(), objectives == 1);
+        let base = Self {
+            multivariate: single,
+            startup_trials: 10,
+            candidates: 24,
+            good_share: 0.1,
+            max_good: if single { 25 } else { 100 },
+            max_others: 400,
+            min_bandwidth: Some(0.03),
+            categorical_prior: 1.0,
+            weigh_by_improvement: false,
+        };
+        match (conditional, single) {
+            (false, true) => Self { good_share: 0.15, weigh_by_improvement: true, ..base },
+            (false, false) => base,
+            (true, true) => Self { min_bandwidth: None, categorical_prior: 3.0, ..base },
+            (true, false) => Self { min_bandwidth: None, ..base },
+        }
+    }
+}
+
+/// The sampler.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tpe {
+    options: TpeOptions,
+}
+
+impl Tpe {
+    pub fn new(options: TpeOptions) -> Self {
+        Self { options }
+    }
+}
+
+impl Sampler for Tpe {
+    fn suggest(&self, space: &Space, history: History<'_>, study_seed: u64, number: u64) -> Result<Point, Error> {
+        let mut random = random_of(study_seed, number);
+        let Some(split) = Split::of(history, &self.options, &mut random) else { return Ok(space.random(&mut random)) };
+        Ok(if self.options.multivariate {
+            self.together(space, &split, &mut random)
+        } else {
+            self.one_by_one(space, &split, &mut random)
+        })
+    }
+}
+
+impl Tpe {
+    fn density<'a>(&self, space: &'a Space, axes: Range<usize>, trials: &[&Trial], weights: &[f64]) -> Parzen<'a> {
+        let points: Vec<&Point> = trials.iter().map(|trial| &trial.point).collect();
+        let bandwidth = self.options.min_bandwidth.map_or(Bandwidth::Wide, Bandwidth::AtLeast);
+        Parzen::new(space, axes, &points, weights, bandwidth, self.options.categorical_prior)
+    }
+
+    fn together(&self, space: &Space, split: &Split<'_>, random: &mut Random) -> Point {
+        let axes = 0..space.params().len();
+        let good = self.density(space, axes.clone(), &split.good, &split.weights);
+        let others = self.density(space, axes, &split.others, &vec![1.0; split.others.len()]);
+        let mut scratch = Vec::new();
+        let drawn = (0..self.options.candidates.max(1)).map(|_| {
+            let kernel = good.kernel(random);
+            let point = space.build(|axis, _| good.draw(kernel, axis, random));
+            let score = good.log_density(&point, &mut scratch) - others.log_density(&point, &mut scratch);
+            (score, point)
+        });
+        let best = drawn.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        best.map_or_else(Point::default, |(_, point)| point)
+    }
+
+    fn one_by_one(&self, space: &Space, split: &Split<'_>, random: &mut Random) -> Point {
+        let mut scratch = Vec::new();
+        space.build(|axis, kind| {
+            // Only trials that have the parameter say something of it.
+            let has = |trial: &&&Trial| trial.point.coordinate(axis).is_some();
+            let weighed = split.good.iter().zip(&split.weights).filter(|(trial, _)| has(trial));
+            let (good, weights): (Vec<&Trial>, Vec<f64>) = weighed.unzip();
+            let others: Vec<&Trial> = split.others.iter().filter(has).copied().collect();
+            let of_good = self.density(space, axis..axis + 1, &good, &weights);
+            let of_others = self.density(space, axis..axis + 1, &others, &vec![1.0; others.len()]);
+            let mut at_axis = Point(vec![None; axis + 1]);
+            let drawn = (0..self.options.candidates.max(1)).map(|_| {
+                let kernel = of_good.kernel(random);
+                let at = kind.kind.snap(of_good.draw(kernel, axis, random));
+                at_axis.0[axis] = Some(at);
+                let score = of_good.log_density(&at_axis, &mut scratch) - of_others.log_density(&at_axis, &mut scratch);
+                (score, at)
+            });
+            drawn.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(0.0, |(_, at)| at)
+        })
+    }
+}
+
+/// The trials in two parts.
+struct Split<'a> {
+    good: Vec<&'a Trial>,
+    /// Of the good ones.
+    weights: Vec<f64>,
+    /// With those that run: another suggestion should lie elsewhere (what Optuna calls a constant liar).
+    others: Vec<&'a Trial>,
+}
+
+impl<'a> Split<'a> {
+    /// `None` while there are too few trials.
+    fn of(history: History<'a>, options: &TpeOptions, random: &mut Random) -> Option<Self> {
+        let feasible: Vec<&Trial> = history.feasible().collect();
+        let ended = history.trials.iter().filter(|it| matches!(it.state, TrialState::Complete | TrialState::Pruned));
+        let ended = ended.count();
+        if ended < options.startup_trials.max(1) {
+            return None;
+        }
+        let wanted = ((options.good_share * ended as f64).ceil() as usize).clamp(1, options.max_good);
+        let mut good = match history.directions {
+            [_] => best_of_one(history, &feasible, wanted),
+            _ => best_of_many(history, &feasible, wanted),
+        };
+        if good.len() < wanted {
+            // Too few trials are complete and keep the constraints: those that were pruned last, then those that break them least.
+            good.extend(second_best(history).take(wanted - good.len()));
+        }
+        let weights = match options.weigh_by_improvement && history.directions.len() == 1 {
+            true => improvements(history, &good),
+            false => vec![1.0; good.len()],
+        };
+        let is_good: std::collections::BTreeSet<u64> = good.iter().map(|trial| trial.number).collect();
+        let is_other = |trial: &&Trial| trial.state != TrialState::Failed && !is_good.contains(&trial.number);
+        let mut others: Vec<&Trial> = history.trials.iter().filter(is_other).collect();
+        if others.len() > options.max_others {
+            // The newest half, among which are those that run, and any of the others.
+            let newest = options.max_others / 2;
+            let mut kept = others.split_off(others.len() - newest);
+            for at in 0..options.max_others - newest {
+                let other = at + random.below(others.len() - at);
+                others.swap(at, other);
+            }
+            others.truncate(options.max_others - newest);
+            others.sort_by_key(|trial| trial.number);
+            others.append(&mut kept);
+        }
+        Some(Self { good, weights, others })
+    }
+}
+
+fn best_of_one<'a>(history: History<'a>, feasible: &[&'a Trial], wanted: usize) -> Vec<&'a Trial> {
+    let loss = |trial: &Trial| history.directions[0].loss(trial.values[0]);
+    let mut order = feasible.to_vec();
+    let by_loss = |a: &&Trial, b: &&Trial| loss(a).total_cmp(&loss(b)).then(a.number.cmp(&b.number));
+    if order.len() > wanted {
+        order.select_nth_unstable_by(wanted - 1, by_loss);
+        order.truncate(wanted);
+    }
+    order.sort_by(by_loss);
+    order
+}
+
+/// Front by front; of the last one those that dominate most together.
+fn best_of_many<'a>(history: History<'a>, feasible: &[&'a Trial], wanted: usize) -> Vec<&'a Trial> {
+    let losses: Vec<Vec<f64>> = feasible.iter().map(|trial| history.losses(trial)).collect();
+    let mut chosen: Vec<usize> = Vec::with_capacity(wanted);
+    for front in fronts(&losses, wanted) {
+        let room = wanted - chosen.len();
+        if front.len() <= room {
+            chosen.extend(front);
+            continue;
+        }
+        let rows: Vec<Vec<f64>> = front.iter().map(|at| losses[*at].clone()).collect();
+        let reference = reference_of(&rows);
+        chosen.extend(hypervolume_subset(&rows, &reference, room).into_iter().map(|at| front[at]));
+    }
+    chosen.into_iter().map(|at| feasible[at]).collect()
+}
+
+/// Pruned trials, those that came farthest first and of equals the better; then those that break constraints, the least first.
+fn second_best<'a>(history: History<'a>) -> impl Iterator<Item = &'a Trial> {
+    let last = |trial: &Trial| trial.reports.last().map(|report| report.step);
+    let value = |trial: &Trial| {
+        let value = trial.reports.last().and_then(|report| report.values.first()).copied();
+        value.map_or(f64::INFINITY, |value| history.directions[0].loss(value))
+    };
+    let mut pruned: Vec<&Trial> = history.trials.iter().filter(|it| it.state == TrialState::Pruned).collect();
+    pruned.sort_by(|a, b| last(b).cmp(&last(a)).then(value(a).total_cmp(&value(b))).then(a.number.cmp(&b.number)));
+    let broken = |trial: &&Trial| trial.state == TrialState::Complete && trial.violation > 0.0;
+    let mut broken: Vec<&Trial> = history.trials.iter().filter(broken).collect();
+    broken.sort_by(|a, b| a.violation.total_cmp(&b.violation).then(a.number.cmp(&b.number)));
+    pruned.into_iter().chain(broken)
+}
+
+/// By how much each is better than the worst of them; even where they are all as good.
+fn improvements(history: History<'_>, good: &[&Trial]) -> Vec<f64> {
+    let losses: Vec<Option<f64>> =
+        good.iter().map(|it| it.values.first().map(|value| history.directions[0].loss(*value))).collect();
+    let worst = losses.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+    let gains: Vec<f64> = losses.iter().map(|loss| loss.map_or(0.0, |loss| worst - loss)).collect();
+    let mean = gains.iter().sum::<f64>() / gains.len().max(1) as f64;
+    if mean > 0.0 && mean.is_finite() {
+        // The worst keeps a little, so that a single good trial is not all there is.
+        gains.iter().map(|gain| gain / mean + 1e-2).collect()
+    } else {
+        vec![1.0; good.len()]
+    }
+}
