@@ -57,12 +57,14 @@ impl Studies {
     }
 }
 
+type Objectives = fn(&Assignment) -> Vec<f64>;
+
 struct Problem {
     space: Space,
     objectives: usize,
     /// Of the hypervolume; empty for one objective.
     reference: Vec<f64>,
-    value: fn(&Assignment) -> Vec<f64>,
+    value: Objectives,
 }
 
 impl Problem {
@@ -134,7 +136,7 @@ fn unit(count: usize) -> Vec<Param> {
 }
 
 fn problem(name: &str) -> Option<Problem> {
-    let (params, reference, value): (Vec<Param>, Vec<f64>, fn(&Assignment) -> Vec<f64>) = match name {
+    let (params, reference, value): (Vec<Param>, Vec<f64>, Objectives) = match name {
         "branin" => (vec![float("x0", -5.0, 10.0, false), float("x1", 0.0, 15.0, false)], vec![], branin),
         "hartmann6" => (unit(6), vec![], hartmann6),
         "clf" => (classifier_space(), vec![], |at| classifier(at)[..1].to_vec()),
