@@ -172,7 +172,7 @@ impl Space {
         named.filter_map(|(param, it)| it.map(|it| (param.name.clone(), param.domain.value(it)))).collect()
     }
 
-    /// The point of these values. An error names a value that is missing, unknown, or outside of its domain.
+    /// The point of these values; what [`assignment`](Self::assignment) makes of it are they again, floats but for their last bits. An error names a value that is missing, unknown, or outside of its domain.
     pub fn point(&self, values: &Assignment) -> Result<Point, Error> {
         let mut coordinates = Vec::with_capacity(self.axes.len());
         for (at, param) in self.params.iter().enumerate() {

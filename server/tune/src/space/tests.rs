@@ -16,6 +16,18 @@ fn conditional(name: &str, domain: Domain, parent: &str, value: &str) -> Param {
     Param { when: Some(When { param: parent.to_owned(), values: vec![text(value)] }), ..param(name, domain) }
 }
 
+/// Whether two assignments are the same but for the last bits of floats: a coordinate and its value are rounded each.
+pub(crate) fn same(one: &Assignment, other: &Assignment) -> bool {
+    let close = |pair: ((&String, &ParamValue), (&String, &ParamValue))| match pair {
+        ((name, ParamValue::Float(a)), (of, ParamValue::Float(b))) => {
+            // Beside the ends of a range around 0 a value may be tiny.
+            name == of && (a - b).abs() <= 1e-9 * a.abs().max(1e-3)
+        }
+        (one, other) => one == other,
+    };
+    one.len() == other.len() && one.iter().zip(other).all(close)
+}
+
 /// One parameter of every sort, two of them conditional.
 pub(crate) fn every_sort() -> Space {
     let choices = ["linear", "trees", "network"].map(text).to_vec();
@@ -42,7 +54,7 @@ fn points_and_values_are_the_same_thing() {
         assert_eq!(values.contains_key("depth"), kind == "trees");
         assert_eq!(values.contains_key("width"), kind == "network");
         let again = space.point(&values).unwrap();
-        assert_eq!(space.assignment(&again), values, "{point:?} {again:?}");
+        assert!(same(&space.assignment(&again), &values), "{point:?} {again:?}");
     }
 }
 
@@ -173,6 +185,7 @@ proptest! {
         prop_assert!((span + 1e-9..=span + step).contains(&float("l")));
         prop_assert!((first..=first + length).contains(&int("i")) && (int("i") - first) % every == 0);
         prop_assert!((1 + length..=1 + length * 3).contains(&int("j")));
-        prop_assert_eq!(space.assignment(&space.point(&values).unwrap()), values);
+        let again = space.assignment(&space.point(&values).unwrap());
+        prop_assert!(same(&again, &values), "{again:?} {values:?}");
     }
 }
