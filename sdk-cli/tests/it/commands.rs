@@ -34,6 +34,48 @@ fn every_listed_command_parses() {
     }
 }
 
+fn sources(folder: &std::path::Path, texts: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, texts);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            texts.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_command_that_a_message_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut texts = Vec::new();
+    ["sdk-cli/src", "server"].iter().for_each(|folder| sources(&root.join(folder), &mut texts));
+    let mut named = BTreeSet::new();
+    for part in texts.iter().flat_map(|text| text.split("`tenor ").skip(1)) {
+        let words = part.split('`').next().unwrap_or("").split_whitespace();
+        // What follows the verb, and what stands for a name, is not a command.
+        let words = words.take(2).take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+        let words: Vec<String> = words.filter(|word| !word.starts_with('-')).map(str::to_owned).collect();
+        named.insert(words);
+    }
+    assert!(named.len() > 10, "{named:?}");
+    for words in named {
+        let all = Cli::command();
+        let mut command = &all;
+        for word in &words {
+            let found = command.find_subcommand(word);
+            // A command without verbs takes arguments.
+            command = match found {
+                Some(found) => found,
+                None => {
+                    assert!(!command.has_subcommands(), "a message names `tenor {}`", words.join(" "));
+                    break;
+                }
+            };
+        }
+    }
+}
+
 #[test]
 fn the_command_definitions_are_consistent() {
     Cli::command().debug_assert();

@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::Value;
 use tenor_sdk::TrainRun;
-use tenor_sdk::types::State;
 
 use super::split_to_train_on;
+use crate::commands::run::train::succeeded;
 use crate::context::{Context, pair, typed};
 use crate::error::{Error, Result};
-use crate::output::{clip, table, text};
+use crate::output::{table, text};
 
 const REPORT: &str = "reports/label_noise.json";
 
@@ -53,13 +53,8 @@ pub(crate) async fn run(args: Lint, context: &mut Context<'_>) -> Result {
     }
     let experiments = context.client.experiments();
     let started = experiments.train(train).await?;
-    context.finish_job(started.job_id, "lint").await?;
-    let run = experiments.run(started.id).await?;
-    if run.state() != State::Succeeded {
-        let message = format!("run {} did not succeed: {}", run.id, clip(&run.error, 1000));
-        let hint = format!("`tenor job events {}` has more", run.job_id);
-        return Err(Error::Job { message, hint });
-    }
+    let hint = format!("`tenor job watch {}` shows what happened", started.job_id);
+    let run = succeeded(started, "lint", &hint, context).await?;
     let report = experiments.read_artifact(run.id.clone(), REPORT).await?;
     let mut report: Value = serde_json::from_slice(&report).map_err(|error| Error::Job {
         message: format!("`{REPORT}` of run {} cannot be read: {error}", run.id),

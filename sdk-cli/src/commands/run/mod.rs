@@ -4,7 +4,7 @@ mod compare;
 pub(crate) mod files;
 mod log;
 mod report;
-mod train;
+pub(crate) mod train;
 
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt as _;

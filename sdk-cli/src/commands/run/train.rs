@@ -2,7 +2,7 @@
 
 use clap::Args;
 use tenor_sdk::TrainRun;
-use tenor_sdk::types::State;
+use tenor_sdk::types::{Run, State};
 
 use super::report;
 use crate::commands::dataset::split_to_train_on;
@@ -61,6 +61,17 @@ pub struct Train {
     pub request_id: Option<String>,
 }
 
+/// Waits for the training of `started`, which must be a success.
+pub(crate) async fn succeeded(started: Run, what: &str, hint: &str, context: &mut Context<'_>) -> Result<Run> {
+    context.finish_job(started.job_id, what).await?;
+    let run = context.client.experiments().run(started.id).await?;
+    if run.state() == State::Succeeded {
+        return Ok(run);
+    }
+    let message = format!("run {} did not succeed: {}", run.id, clip(&run.error, 1000));
+    Err(Error::Job { message, hint: hint.to_owned() })
+}
+
 pub(crate) async fn run(args: Train, context: &mut Context<'_>) -> Result {
     let split = match (args.split, args.dataset) {
         (Some(split), _) => split,
@@ -98,13 +109,8 @@ pub(crate) async fn run(args: Train, context: &mut Context<'_>) -> Result {
     if args.no_wait || args.validate_only {
         return context.item(&started);
     }
-    context.finish_job(started.job_id, "train").await?;
-    let run = experiments.run(started.id).await?;
-    if run.state() != State::Succeeded {
-        let message = format!("run {} did not succeed: {}", run.id, clip(&run.error, 1000));
-        let hint = "the same request id gives the same run; leave it out to train again".to_owned();
-        return Err(Error::Job { message, hint });
-    }
+    let hint = "the same request id gives the same run; leave it out to train again";
+    let run = succeeded(started, "train", hint, context).await?;
     report::show(context, &run).await?;
     if let Some(model) = args.register {
         // Somebody else may have registered the next one meanwhile; only this run's version is reported.

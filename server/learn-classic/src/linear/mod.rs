@@ -9,7 +9,6 @@ mod logreg;
 mod loss;
 mod model;
 mod nbsvm;
-
 mod series;
 mod solve;
 mod sparse;
