@@ -13,4 +13,17 @@ pub trait Acceptance: Send + Sync {
     fn train_params(&self, kind: &str, params: &Value) -> Result<Value, Error>;
     /// A filter that makes a slice of test rows; whether its fields are there is known when the rows are.
     fn slice_filter(&self, filter: &str) -> Result<(), Error>;
+    /// The space in which these kinds are usually searched. With several kinds, `kind` is a parameter too.
+    fn search_space(&self, kinds: &[String]) -> Result<SearchSpace, Error>;
+    /// Whether trials measure this metric.
+    fn trial_metric(&self, metric: &str) -> Result<(), Error>;
+}
+
+/// What to search, as JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchSpace {
+    /// A list of `tune::Param`.
+    pub space: Value,
+    /// Points that are known to be good, as objects of names and values: the defaults of the kinds.
+    pub initial: Vec<Value>,
 }

@@ -12,11 +12,11 @@ use crate::{
 pub type Tags = BTreeMap<String, String>;
 
 macro_rules! states {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($variant,)* }
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
@@ -36,6 +36,7 @@ macro_rules! states {
         }
     };
 }
+pub(crate) use states;
 
 states! {
     /// The life of anything that a job makes: a dataset version, a split, a run.

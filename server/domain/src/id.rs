@@ -52,6 +52,7 @@ ids! {
     ModelVersionId "model_version_id";
     DeploymentId "deployment_id";
     PredictionId "prediction_id";
+    StudyId "study_id";
 }
 
 /// A job's id: an integer, because the queue's order needs one.

@@ -10,9 +10,10 @@ mod id;
 mod name;
 mod page;
 pub mod predict;
+mod study;
 mod value;
 
-pub use acceptance::Acceptance;
+pub use acceptance::{Acceptance, SearchSpace};
 pub use calibration::CalibrationMethod;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use digest::Digest;
@@ -21,4 +22,5 @@ pub use error::{Error, ErrorKind, FieldViolation};
 pub use id::*;
 pub use name::*;
 pub use page::{Page, PageRequest};
+pub use study::*;
 pub use value::{Caller, Etag, Metric, ParamValue, RequestId};

@@ -85,6 +85,7 @@ names! {
     ExperimentName "experiment";
     ModelName "model";
     DeploymentName "deployment";
+    StudyName "study";
 }
 
 /// The name of an alias. A version number or `latest` is refused, so that `model@3` can never mean an alias.

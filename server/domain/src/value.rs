@@ -66,9 +66,9 @@ impl std::fmt::Display for Etag {
     }
 }
 
-/// A typed parameter of a run.
+/// A typed parameter of a run or a trial. In JSON it is the plain value: `true`, `3`, `3.0` or `"text"`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type", content = "value")]
+#[serde(untagged)]
 pub enum ParamValue {
     Bool(bool),
     Int(i64),

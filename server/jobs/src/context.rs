@@ -13,7 +13,7 @@ use tenor_queue::{CancelReason, JobContext, JobError, WorkerBuilder};
 use tracing::info;
 
 use crate::kept::Kept;
-use crate::{ImportDataset, ProcessDataset, TrainRun};
+use crate::{ImportDataset, ProcessDataset, RowsCache, RunTrial, TrainRun};
 
 /// Shared by all jobs of a worker.
 #[derive(Clone)]
@@ -26,12 +26,14 @@ pub struct Jobs {
     pub scratch_dir: PathBuf,
     /// Checkpoints and feature blocks stay here.
     pub kept: Kept,
+    /// What trials learn from.
+    pub rows: RowsCache,
 }
 
 impl Jobs {
     /// Registers every job kind there is.
     pub fn register(&self, worker: WorkerBuilder) -> WorkerBuilder {
-        let (import, process, train) = (self.clone(), self.clone(), self.clone());
+        let (import, process, train, trial) = (self.clone(), self.clone(), self.clone(), self.clone());
         worker
             .register(move |context, job: ImportDataset| {
                 let jobs = import.clone();
@@ -43,6 +45,10 @@ impl Jobs {
             })
             .register(move |context, job: TrainRun| {
                 let jobs = train.clone();
+                async move { jobs.ended(&context, job.run(&jobs, &context).await).await }
+            })
+            .register(move |context, job: RunTrial| {
+                let jobs = trial.clone();
                 async move { jobs.ended(&context, job.run(&jobs, &context).await).await }
             })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use tenor_domain::{Clock as _, Digest, Error, RunId, SystemClock};
+use tenor_domain::{Clock as _, Digest, Error, SystemClock};
 use tenor_features::arrays::Arrays;
 use tenor_learn::{Blocks, Checkpoints, FeatureBlocks, state};
 use tracing::{info, warn};
@@ -28,9 +28,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The checkpoints of `run`.
-    pub(crate) fn checkpoints(&self, run: &RunId) -> RunCheckpoints {
-        let name = format!("{run}-{}.checkpoint", env!("CARGO_PKG_VERSION"));
+    /// The checkpoints of a run or a trial.
+    pub(crate) fn checkpoints(&self, of: impl std::fmt::Display) -> RunCheckpoints {
+        let name = format!("{of}-{}.checkpoint", env!("CARGO_PKG_VERSION"));
         RunCheckpoints { path: self.folder.join(name), every: self.checkpoint_every, last: Mutex::new(Instant::now()) }
     }
 
@@ -168,6 +168,7 @@ fn remove(path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use tenor_domain::RunId;
     use tenor_features::arrays::Array;
 
     use super::*;

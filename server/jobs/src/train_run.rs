@@ -15,7 +15,7 @@ use tenor_domain::{
 };
 use tenor_learn::slices::SliceFilter;
 use tenor_learn::{Lineage, ModelFile};
-use tenor_platform::{ModelFacts, NewArtifact, TrainSpec, TrainedModel};
+use tenor_platform::{ModelFacts, NewArtifact, TrainRows, TrainSpec, TrainedModel};
 use tenor_queue::{Job, JobContext, JobError};
 
 use crate::context::{Jobs, already, compute};
@@ -58,6 +58,8 @@ impl TrainRun {
         let scratch = jobs.scratch()?;
         let parts = Parts::fetch(jobs, scratch.path(), &outcome).await?;
         let checkpoints = Arc::new(jobs.kept.checkpoints(&run.id));
+        let with_validation = spec.rows == TrainRows::TrainAndValidation;
+        let (train, validation) = (outcome.train.digest, outcome.validation.digest);
         let work = Training {
             registry: Arc::clone(&jobs.registry),
             threads: jobs.threads,
@@ -71,7 +73,8 @@ impl TrainRun {
             title: spec.register_model.as_ref().map_or_else(|| spec.kind.clone(), ToString::to_string),
             contract: outcome.contract,
             parts,
-            rows: outcome.train.digest,
+            rows: if with_validation { Digest::of(format!("{train} {validation}").as_bytes()) } else { train },
+            with_validation,
             kept: jobs.kept.clone(),
             checkpoints: Arc::clone(&checkpoints),
         };
@@ -110,6 +113,11 @@ fn caller(context: &JobContext) -> Caller {
 
 /// By content only: same data, parameters and seed must give the same file.
 fn lineage(version: &DatasetVersion, split: &Split, outcome: &SplitOutcome, spec: &TrainSpec) -> Lineage {
+    let (mut rows, mut notes) = (outcome.train.rows, BTreeMap::new());
+    if spec.rows == TrainRows::TrainAndValidation {
+        rows += outcome.validation.rows;
+        notes.insert("rows".to_owned(), "train and validation".to_owned());
+    }
     Lineage {
         program: concat!("tenor ", env!("CARGO_PKG_VERSION")).to_owned(),
         source_digest: Some(version.source_digest),
@@ -118,9 +126,9 @@ fn lineage(version: &DatasetVersion, split: &Split, outcome: &SplitOutcome, spec
         train_digest: Some(outcome.train.digest),
         validation_digest: Some(outcome.validation.digest),
         test_digest: Some(outcome.test.digest),
-        train_rows: outcome.train.rows.try_into().unwrap_or_default(),
+        train_rows: rows.try_into().unwrap_or_default(),
         seed: spec.seed,
-        notes: BTreeMap::new(),
+        notes,
     }
 }
 

@@ -82,6 +82,14 @@ impl Examples {
     pub fn rows(&self) -> Rows<'_> {
         Rows { texts: &self.cleaned, numeric: &self.numeric, width: self.width }
     }
+    /// Adds the rows of `more`, which has the same numeric features.
+    pub fn extend(&mut self, more: Self) {
+        self.row_ids.extend(more.row_ids);
+        self.texts.extend(more.texts);
+        self.cleaned.extend(more.cleaned);
+        self.numeric.extend(more.numeric);
+        self.labels.extend(more.labels);
+    }
     /// A copy of the rows `indexes`, which must exist, in that order.
     #[must_use]
     pub fn select(&self, indexes: &[u32]) -> Self {

@@ -26,6 +26,7 @@ pub mod plot;
 pub mod predictions;
 mod registry;
 pub mod report;
+pub mod serve;
 pub mod slices;
 pub mod state;
 mod statistics;

@@ -1,7 +1,7 @@
 //! From what clients write, a name or an id, to the row; and what to say when it is not there or not as expected.
 
-use tenor_domain::{Dataset, Deployment, Error, Etag, Experiment, RegisteredModel, RunId};
-use tenor_store::{Tx, dataset, deployment, experiment, model};
+use tenor_domain::{Dataset, Deployment, Error, Etag, Experiment, RegisteredModel, RunId, Study};
+use tenor_store::{Tx, dataset, deployment, experiment, model, study};
 
 /// The beginning of what a client wrote, for messages.
 fn shown(text: &str) -> String {
@@ -39,6 +39,7 @@ macro_rules! find {
 
 find!(dataset dataset Dataset, "dataset", "dataset", "list the datasets to see which do");
 find!(experiment experiment Experiment, "experiment", "experiment", "list the experiments to see which do");
+find!(study study Study, "study", "study", "list the studies to see which do");
 find!(model model RegisteredModel, "model", "model", "list the models to see which do");
 find!(deployment deployment Deployment, "deployment", "deployment", "list the deployments to see which do");
 

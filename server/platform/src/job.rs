@@ -12,10 +12,12 @@ use tenor_store::Tx;
 use crate::page::Paging;
 use crate::{Platform, check};
 
-/// Kinds that use cases enqueue. The payloads are `{dataset_version_id}`, `{split_id}`, `{run_id}`.
+/// Kinds that use cases enqueue. The payloads are `{dataset_version_id}`, `{split_id}`, `{run_id}`,
+/// `{study_id}`.
 pub(crate) const IMPORT_DATASET: &str = "import_dataset";
 pub(crate) const PROCESS_DATASET: &str = "process_dataset";
 pub(crate) const TRAIN_RUN: &str = "train_run";
+pub(crate) const RUN_TRIAL: &str = "run_trial";
 
 /// The history of a job as it grows.
 pub type Watched = BoxStream<'static, Result<JobEvent, Error>>;

@@ -16,6 +16,7 @@ mod run;
 mod search;
 mod settle;
 mod split;
+mod study;
 mod upload;
 
 pub use dataset::{DatasetPatch, Datasets, ImportRequest, NewDataset};
@@ -27,9 +28,13 @@ pub use model::{AliasMove, ModelFacts, ModelPatch, Models, NewModel, VersionRef}
 pub use platform::Platform;
 pub use run::{
     AnswersCompared, CompareRuns, FinishedTraining, FlippedRow, NewArtifact, NewRun, ParamDifference, RunPatch, Runs,
-    RunsCompared, SearchRuns, TrainSpec, TrainedModel,
+    RunsCompared, SearchRuns, TrainRows, TrainSpec, TrainedModel,
 };
 pub use search::{parse_filter, parse_order};
 pub use split::Splits;
+pub use study::{
+    BegunTrial, Budget, Chosen, Constraint, KIND_PARAM, NewReport, NewStudy, Objective, PolicySpec, PrunerSpec, STANDARD_ERROR, SearchTrials,
+    Studies, StudyChange, StudyChanges, StudyImportance, StudyOutcome, StudyPatch, StudySpec, StudyTraining, Suggested, TrialEnd,
+};
 pub use tenor_queue::{Fence, JobFilter};
 pub use upload::Uploads;

@@ -9,7 +9,8 @@ use tenor_store::{Blobs, Db, Spool, Tx};
 use tokio::sync::{Semaphore, watch};
 
 use crate::metric::MetricWriter;
-use crate::{Datasets, Deployments, Experiments, Jobs, Models, Runs, Splits, Uploads};
+use crate::study::StudyCache;
+use crate::{Datasets, Deployments, Experiments, Jobs, Models, Runs, Splits, Studies, Uploads};
 
 /// The use cases, by noun.
 pub struct Platform {
@@ -24,6 +25,9 @@ pub struct Platform {
     pub(crate) acceptance: Option<Arc<dyn Acceptance>>,
     /// Changed when this process changes what a deployment means.
     pub(crate) deployments_changed: watch::Sender<()>,
+    pub(crate) studies: StudyCache,
+    /// Changed when this process changes a study.
+    pub(crate) studies_changed: watch::Sender<()>,
 }
 
 impl Platform {
@@ -39,7 +43,19 @@ impl Platform {
         let (deployments_changed, _) = watch::channel(());
         let metric_writer = MetricWriter::default();
         let comparisons = Semaphore::new(1);
-        Ok(Self { db, blobs, queue, clock, spool, metric_writer, comparisons, acceptance: None, deployments_changed })
+        Ok(Self {
+            db,
+            blobs,
+            queue,
+            clock,
+            spool,
+            metric_writer,
+            comparisons,
+            acceptance: None,
+            deployments_changed,
+            studies: StudyCache::default(),
+            studies_changed: watch::channel(()).0,
+        })
     }
 
     /// The same, with wrong options of imports, splits and trainings refused when they are requested. Without this the jobs
@@ -64,6 +80,9 @@ impl Platform {
     }
     pub fn runs(&self) -> Runs<'_> {
         Runs(self)
+    }
+    pub fn studies(&self) -> Studies<'_> {
+        Studies(self)
     }
     pub fn models(&self) -> Models<'_> {
         Models(self)

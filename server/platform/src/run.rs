@@ -16,7 +16,7 @@ use tenor_store::{Tx, run};
 pub use compare::{AnswersCompared, CompareRuns, FlippedRow, ParamDifference, RunsCompared};
 pub use finish::{FinishedTraining, TrainedModel};
 pub use log::NewArtifact;
-pub use train::TrainSpec;
+pub use train::{TrainRows, TrainSpec};
 
 use crate::Platform;
 use crate::check::{self, MAX_NOTE_CHARS};

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use tenor_domain::{Error, Job, JobId, JobState, RunId, State, Timestamp};
+use tenor_domain::{Error, Job, JobId, JobState, RunId, State, StudyId, Timestamp};
 use tenor_queue::Fence;
 use tenor_store::{Tx, dataset, run, split};
 
-use crate::job::{IMPORT_DATASET, PROCESS_DATASET, TRAIN_RUN};
+use crate::job::{IMPORT_DATASET, PROCESS_DATASET, RUN_TRIAL, TRAIN_RUN};
 use crate::{Platform, check};
 
 impl Platform {
@@ -24,8 +24,7 @@ impl Platform {
         if tenor_queue::lock_state(&mut tx, job.id).await?.is_some_and(|now| now != job.state) {
             return Ok(());
         }
-        self.settle(&mut tx, job, state).await?;
-        Ok(tx.commit().await?)
+        self.settle(tx, job, state).await
     }
 
     /// The same from within a job that is about to end without success, under its fence: whoever waits for the job then
@@ -34,8 +33,7 @@ impl Platform {
         let state = if job.state == JobState::Cancelled { State::Cancelled } else { State::Failed };
         let mut tx = self.write().await?;
         tenor_queue::check_fence(&mut tx, fence).await?;
-        self.settle(&mut tx, job, state).await?;
-        Ok(tx.commit().await?)
+        self.settle(tx, job, state).await
     }
 
     /// Puts a failed or cancelled job back in the queue, and its row back to pending.
@@ -44,6 +42,10 @@ impl Platform {
     /// `JOB_STATE`, or `JOB_SUPERSEDED` when the same import or split was started again since.
     pub(crate) async fn requeue(&self, id: JobId) -> Result<Job, Error> {
         let row = row_of(&self.queue.get(id).await?);
+        if let Row::Study(study) = row {
+            let text = format!("job {id} ran a trial of study {study}, which has gone on without it; enqueue its point again instead");
+            return Err(Error::precondition("JOB_SUPERSEDED", text));
+        }
         let mut requeue = self.queue.begin_requeue(id).await?;
         match reopen(requeue.tx(), row, self.now()).await {
             Ok(()) => Ok(requeue.commit().await?),
@@ -55,23 +57,25 @@ impl Platform {
         }
     }
 
-    async fn settle(&self, tx: &mut Tx, job: &Job, state: State) -> Result<(), Error> {
+    /// Writes and commits.
+    async fn settle(&self, mut tx: Tx, job: &Job, state: State) -> Result<(), Error> {
         let why = check::failure(job.error.as_deref().unwrap_or(match state {
             State::Cancelled => "the job was cancelled",
             _ => "the job failed; see its events",
         }));
         let now = self.now();
         match row_of(job) {
-            Row::Version(id) => drop(dataset::move_version(tx, &id, state, Some(&why), None, now).await?),
-            Row::Split(id) => drop(split::move_to(tx, &id, state, Some(&why), None, now).await?),
+            Row::Version(id) => drop(dataset::move_version(&mut tx, &id, state, Some(&why), None, now).await?),
+            Row::Split(id) => drop(split::move_to(&mut tx, &id, state, Some(&why), None, now).await?),
             Row::Run(id) => {
                 for from in [State::Pending, State::Running] {
-                    run::move_to(tx, &id, from, state, Some(&why), now).await?;
+                    run::move_to(&mut tx, &id, from, state, Some(&why), now).await?;
                 }
             }
+            Row::Study(id) => return self.studies().job_ended(tx, job.id, &id, state, &why).await,
             Row::None => {}
         }
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Forgets idempotency keys older than a day and uploads older than a week, and removes the files that killed processes left
@@ -94,6 +98,8 @@ enum Row {
     Version(String),
     Split(String),
     Run(RunId),
+    /// A trial of it.
+    Study(StudyId),
     None,
 }
 
@@ -102,6 +108,7 @@ fn row_of(job: &Job) -> Row {
         IMPORT_DATASET => ("dataset_version_id", Row::Version),
         PROCESS_DATASET => ("split_id", Row::Split),
         TRAIN_RUN => ("run_id", |id| Row::Run(RunId::trusted(id))),
+        RUN_TRIAL => ("study_id", |id| Row::Study(StudyId::trusted(id))),
         _ => return Row::None,
     };
     match job.payload.get(member).and_then(serde_json::Value::as_str) {
@@ -124,6 +131,6 @@ async fn reopen(tx: &mut Tx, row: Row, now: Timestamp) -> Result<(), tenor_store
             }
             Ok(())
         }
-        Row::None => Ok(()),
+        Row::Study(_) | Row::None => Ok(()),
     }
 }

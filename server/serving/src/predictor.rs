@@ -10,22 +10,16 @@ use tenor_domain::predict::{
 };
 use tenor_domain::{ContractMode, Error, ErrorKind, FieldViolation, PredictionId};
 use tenor_features::Stop;
-use tenor_features::contract::{Input, NumericValue, Prepared, Violation};
+use tenor_features::contract::{Input, NumericValue, Violation};
 use tenor_learn::occlusion::{MAX_TOKENS, occlusion};
-use tenor_learn::{Scratch, label_of};
+use tenor_learn::label_of;
+use tenor_learn::serve::{Buffers, answer};
 
 use crate::cache::{Absent, Cache, Entry, Serving};
 use crate::metrics::Metrics;
 
 /// Most contributions that an answer carries.
 const MAX_EXPLAIN: usize = 100;
-
-/// Buffers that a thread reuses, so that a steady stream of texts allocates little.
-#[derive(Default)]
-struct Buffers {
-    prepared: Prepared,
-    scratch: Scratch,
-}
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
@@ -70,15 +64,14 @@ impl ModelPredictor {
         let numeric: Vec<(&str, NumericValue)> =
             instance.numeric.iter().map(|(name, value)| (*name, NumericValue::Number(*value))).collect();
         let input = Input { text: instance.text, numeric: &numeric };
-        let warnings = match serving.model.contract().apply(mode, &input, &mut buffers.prepared) {
+        let mut probabilities = vec![0.0; serving.classes.len()];
+        let warnings = match answer(serving.model.as_ref(), mode, &input, buffers, &mut probabilities) {
             Ok(warnings) => warnings,
             Err(violations) => return Err(self.refused(violations)),
         };
         for warning in &warnings {
             self.metrics.violated(warning.rule, Some(mode));
         }
-        let mut probabilities = vec![0.0; serving.classes.len()];
-        serving.model.predict(&buffers.prepared, &mut buffers.scratch, &mut probabilities);
         let label = label_of(&probabilities);
         let explanation = (options.explain_top_k > 0).then(|| {
             let found = serving.model.explain(&buffers.prepared, label, options.explain_top_k, &mut buffers.scratch);

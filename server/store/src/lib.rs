@@ -14,6 +14,7 @@ mod row;
 pub mod run;
 pub mod split;
 mod spool;
+pub mod study;
 pub mod testing;
 mod tx;
 pub mod upload;
@@ -39,6 +40,7 @@ pub fn statements() -> impl Iterator<Item = Statement> {
     .into_iter()
     .chain(model::statements())
     .chain(run::statements())
+    .chain(study::statements())
     .flatten()
     .copied()
 }

@@ -8,7 +8,7 @@ use tenor_domain::{
     AliasName, CalibrationMethod, Clock, Error, Etag, ExperimentName, ModelName, RequestId, RunId, SplitId,
 };
 use tenor_platform::{
-    CompareRuns, ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, Runs, SearchRuns, TrainSpec,
+    CompareRuns, ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, Runs, SearchRuns, TrainRows, TrainSpec,
 };
 use tenor_proto::v1 as pb;
 use tenor_proto::v1::experiment_service_server::ExperimentService;
@@ -114,6 +114,7 @@ impl ExperimentService for Experiments {
             split_id: SplitId::parse(&request.split_id).map_err(status)?,
             kind: request.kind,
             params: decode::json("params_json", &request.params_json).map_err(status)?,
+            rows: if request.with_validation { TrainRows::TrainAndValidation } else { TrainRows::Train },
             seed: request.seed,
             name: request.name,
             tags: request.tags,

@@ -23,6 +23,7 @@ use tenor_learn::{
 };
 
 use super::Parts;
+use crate::run_trial::load_examples;
 use crate::kept::{Kept, RunCheckpoints};
 
 /// Everything that the blocking part needs.
@@ -33,6 +34,8 @@ pub(super) struct Training {
     pub kind: String,
     pub params: Value,
     pub seed: u64,
+    /// Whether it learns from the validation rows as well.
+    pub with_validation: bool,
     /// Of the probabilities, on the validation rows.
     pub calibration: Option<CalibrationMethod>,
     /// Of a cross-validation on the training rows.
@@ -64,15 +67,17 @@ impl Training {
         let contract: FeatureContract = serde_json::from_value(self.contract.clone())
             .map_err(|error| Error::internal(format!("the split's contract cannot be read: {error}")))?;
         progress(0.0, "load");
-        let load = |path: &PathBuf| -> Result<Examples, Error> {
-            let rows = tenor_data::load_examples(path, &contract)?;
-            Examples::from_columns(&contract, rows.row_ids, rows.texts, rows.cleaned, &rows.numeric, rows.labels)
-        };
-        let data = TrainingData {
+        let load = |path: &PathBuf| load_examples(path, &contract);
+        let mut data = TrainingData {
             train: load(&self.parts.train)?,
             validation: Some(load(&self.parts.validation)?).filter(|rows| !rows.is_empty()),
             contract: contract.clone(),
         };
+        if self.with_validation
+            && let Some(validation) = data.validation.take()
+        {
+            data.train.extend(validation);
+        }
         if self.calibration.is_some() && data.validation.is_none() {
             let text = "needs validation rows to learn from, and the split has none; split more rows, or leave it out";
             return Err(Error::invalid("calibration", text));

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenor_domain::{
-    AliasName, CalibrationMethod, Caller, Error, Etag, ExperimentId, ExperimentName, Metric, ModelName, ParamValue,
+    AliasName, CalibrationMethod, Caller, Error, Etag, ExperimentId, ExperimentName, JobId, Metric, ModelName, ParamValue,
     RequestId, Run, RunId, SplitId, State, Tags,
 };
-use tenor_store::{experiment, run, split};
+use tenor_store::{Tx, experiment, run, split};
 
 use super::{Runs, check_params};
 use crate::canonical::options;
@@ -33,6 +33,8 @@ pub struct TrainSpec {
     pub kind: String,
     /// Parameters of the kind as a JSON object; null for the defaults.
     pub params: Value,
+    #[serde(default, skip_serializing_if = "TrainRows::is_train")]
+    pub rows: TrainRows,
     /// The same data, parameters and seed give the same model file.
     pub seed: u64,
     /// How probabilities are calibrated on the validation rows.
@@ -51,6 +53,23 @@ pub struct TrainSpec {
     pub register_model: Option<ModelName>,
     /// Point these aliases at the new version.
     pub aliases: Vec<AliasName>,
+}
+
+/// The rows that a model learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainRows {
+    /// Those of the training part; the validation part judges meanwhile.
+    #[default]
+    Train,
+    /// Both; for the last fit of parameters that were chosen by the validation part.
+    TrainAndValidation,
+}
+
+impl TrainRows {
+    fn is_train(&self) -> bool {
+        *self == Self::Train
+    }
 }
 
 impl Runs<'_> {
@@ -74,6 +93,44 @@ impl Runs<'_> {
         request_id: Option<RequestId>,
         check_only: bool,
     ) -> Result<Run, Error> {
+        let params = self.complete(&mut spec)?;
+        let now = self.0.now();
+        let id = RunId::new();
+        let request = Request::new(caller, request_id.as_ref(), "TrainRun", &spec)?;
+        let mut tx = self.0.write().await?;
+        if let Some(earlier) = request.claim(&mut tx, id.as_str(), now).await? {
+            return run::by_id(&mut tx, &RunId::trusted(earlier)).await?.ok_or_else(|| deleted_since("run"));
+        }
+        let (mut created, after) = self.prepare(&mut tx, id, &spec, params).await?;
+        if check_only {
+            return Ok(created);
+        }
+        match run::insert(&mut tx, &created).await {
+            Ok(()) => {}
+            // The experiment went in between; the split is held.
+            Err(error) if error.is_foreign_key_violation() => {
+                tx.rollback().await?;
+                return self.0.experiments().get(spec.experiment.as_str()).await.and(Err(error.into()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.enqueue(&mut tx, caller, &mut created, after).await?;
+        tx.commit().await?;
+        self.0.queue.wake();
+        Ok(created)
+    }
+
+    /// The same in the caller's transaction. Wake the queue after the commit.
+    pub(crate) async fn train_in(&self, tx: &mut Tx, caller: &Caller, mut spec: TrainSpec) -> Result<Run, Error> {
+        let params = self.complete(&mut spec)?;
+        let (mut created, after) = self.prepare(tx, RunId::new(), &spec, params).await?;
+        run::insert(tx, &created).await?;
+        self.enqueue(tx, caller, &mut created, after).await?;
+        Ok(created)
+    }
+
+    /// Checks what can be known without the database, completes the kind's parameters, and returns all that the run shows.
+    fn complete(&self, spec: &mut TrainSpec) -> Result<BTreeMap<String, ParamValue>, Error> {
         check::label("name", &spec.name)?;
         check::tags(&spec.tags)?;
         if spec.kind.is_empty() {
@@ -109,19 +166,31 @@ impl Runs<'_> {
         if let Some(folds) = spec.folds {
             params.insert("folds".to_owned(), ParamValue::Int(i64::from(folds)));
         }
-        check_params(&params)?;
-        let now = self.0.now();
-        let id = RunId::new();
-        let request = Request::new(caller, request_id.as_ref(), "TrainRun", &spec)?;
-        let mut tx = self.0.write().await?;
-        if let Some(earlier) = request.claim(&mut tx, id.as_str(), now).await? {
-            return run::by_id(&mut tx, &RunId::trusted(earlier)).await?.ok_or_else(|| deleted_since("run"));
+        if spec.rows == TrainRows::TrainAndValidation {
+            if spec.calibration.is_some() {
+                let text = "learns on the validation rows, so they cannot be trained on as well; leave one of both out";
+                return Err(Error::invalid("calibration", text));
+            }
+            params.insert("rows".to_owned(), ParamValue::Text("train_and_validation".to_owned()));
         }
-        let split = crate::split::by_id(&mut tx, &spec.split_id).await?;
+        check_params(&params)?;
+        Ok(params)
+    }
+
+    /// The run to be made, and the job of its split if that has not finished. Holds the split's version; the experiment is made.
+    async fn prepare(
+        &self,
+        tx: &mut Tx,
+        id: RunId,
+        spec: &TrainSpec,
+        params: BTreeMap<String, ParamValue>,
+    ) -> Result<(Run, Option<JobId>), Error> {
+        let now = self.0.now();
+        let split = crate::split::by_id(tx, &spec.split_id).await?;
         // Under the version's lock the split's job cannot end between looking and depending on it unseen: the queue
         // takes a finished dependency for what it is.
-        split::lock_version(&mut tx, &split.dataset_version_id).await?;
-        let split = crate::split::by_id(&mut tx, &spec.split_id).await?;
+        split::lock_version(tx, &split.dataset_version_id).await?;
+        let split = crate::split::by_id(tx, &spec.split_id).await?;
         if matches!(split.state, State::Failed | State::Cancelled) {
             return Err(Error::precondition(
                 "SPLIT_NOT_READY",
@@ -130,13 +199,12 @@ impl Runs<'_> {
         }
         if let (Some(model), Some(outcome)) = (&spec.register_model, &split.outcome) {
             // What is bound to be refused at the end is refused before it costs anything. The job looks again.
-            check_contract(&mut tx, model, &spec.aliases, &outcome.contract).await?;
+            check_contract(tx, model, &spec.aliases, &outcome.contract).await?;
         }
-        let name = spec.experiment.as_str();
         // `false`: it is there, which serves as well.
-        experiment::insert(&mut tx, &ExperimentId::new(), &spec.experiment, "", &Tags::new(), now).await?;
-        let experiment = find::experiment(&mut tx, name).await?;
-        let mut created = Run {
+        experiment::insert(tx, &ExperimentId::new(), &spec.experiment, "", &Tags::new(), now).await?;
+        let experiment = find::experiment(tx, spec.experiment.as_str()).await?;
+        let created = Run {
             id,
             experiment_id: experiment.id,
             parent_run_id: None,
@@ -148,7 +216,7 @@ impl Runs<'_> {
             note: String::new(),
             split_id: Some(split.id),
             job_id: None,
-            spec: Some(serde_json::to_value(&spec).map_err(Error::internal)?),
+            spec: Some(serde_json::to_value(spec).map_err(Error::internal)?),
             error: None,
             created_at: now,
             started_at: None,
@@ -156,25 +224,21 @@ impl Runs<'_> {
             etag: Etag(1),
             metrics: BTreeMap::new(),
         };
-        if check_only {
-            return Ok(created);
-        }
-        match run::insert(&mut tx, &created).await {
-            Ok(()) => {}
-            // The experiment went in between; the split is held.
-            Err(error) if error.is_foreign_key_violation() => {
-                tx.rollback().await?;
-                return self.0.experiments().get(name).await.and(Err(error.into()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let after = split.job_id.filter(|_| !split.state.is_final());
-        let job = enqueue(self.0, &mut tx, caller, TRAIN_RUN, json!({ "run_id": created.id }), after).await?;
-        run::set_job(&mut tx, &created.id, job).await?;
+        Ok((created, split.job_id.filter(|_| !split.state.is_final())))
+    }
+
+    /// Enqueues the run's job, after the split's.
+    async fn enqueue(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        created: &mut Run,
+        after: Option<JobId>,
+    ) -> Result<(), Error> {
+        let job = enqueue(self.0, tx, caller, TRAIN_RUN, json!({ "run_id": created.id }), after).await?;
+        run::set_job(tx, &created.id, job).await?;
         created.job_id = Some(job);
-        tx.commit().await?;
-        self.0.queue.wake();
-        Ok(created)
+        Ok(())
     }
 }
 

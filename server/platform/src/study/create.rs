@@ -1,0 +1,211 @@
+//! New studies.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tenor_domain::{
+    Caller, Error, Etag, JobId, ParamValue, RequestId, State, Study, StudyId, StudyName, StudyState, Tags, Trial,
+    TrialState,
+};
+use tenor_store::{Tx, split, study};
+use tenor_tune::history::random_of;
+use tenor_tune::{History, Space};
+
+use super::ask::within;
+use super::locked::Locked;
+use super::spec::{StudySpec, StudyTraining};
+use super::Studies;
+use crate::check;
+use crate::find;
+use crate::idempotency::{Request, deleted_since};
+
+/// Points of a space that are checked beforehand, besides those that are known.
+const SAMPLED: u64 = 20;
+/// Trials that are taken over from each earlier study.
+const WARM_TRIALS: usize = 5;
+/// Most earlier studies.
+const MAX_EARLIER: usize = 20;
+
+/// A study to create.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewStudy {
+    pub name: StudyName,
+    pub description: String,
+    pub tags: Tags,
+    /// With an empty space, that in which `kinds` are usually searched.
+    pub spec: StudySpec,
+    /// Model kinds, for the usual space; empty when the space is given.
+    pub kinds: Vec<String>,
+    /// Whether the defaults of the kinds are not tried first.
+    pub skip_defaults: bool,
+    /// Points to be tried first.
+    pub initial: Vec<BTreeMap<String, ParamValue>>,
+    /// Earlier studies, whose best points are tried first where they lie in the space.
+    pub warm_start_from: Vec<String>,
+}
+
+impl Studies<'_> {
+    /// Creates a study. One with trainings begins at once, after its split if that has not finished.
+    pub async fn create(&self, caller: &Caller, new: NewStudy, request_id: Option<RequestId>) -> Result<Study, Error> {
+        self.create_or_check(caller, new, request_id, false).await
+    }
+
+    /// The study that [`create`](Self::create) would make; nothing is made.
+    pub async fn check(&self, caller: &Caller, new: NewStudy) -> Result<Study, Error> {
+        self.create_or_check(caller, new, None, true).await
+    }
+
+    async fn create_or_check(
+        &self,
+        caller: &Caller,
+        mut new: NewStudy,
+        request_id: Option<RequestId>,
+        check_only: bool,
+    ) -> Result<Study, Error> {
+        check::description(&new.description)?;
+        check::tags(&new.tags)?;
+        let request = Request::new(caller, request_id.as_ref(), "CreateStudy", &new)?;
+        let defaults = self.usual_space(&mut new)?;
+        new.spec.check()?;
+        let space = Space::new(new.spec.space.clone())?;
+        self.check_measurable(&new.spec)?;
+        let mut first: Vec<(&str, BTreeMap<String, ParamValue>)> = Vec::new();
+        for (at, point) in new.initial.iter().enumerate() {
+            space.point(point).map_err(|error| within(error, &format!("initial[{at}]")))?;
+            first.push(("enqueued", point.clone()));
+        }
+        // Defaults may lie outside of a space that is narrower.
+        first.extend(defaults.into_iter().filter(|point| space.point(point).is_ok()).map(|point| ("default", point)));
+        first.extend(self.warm(&new.warm_start_from, &space).await?.into_iter().map(|point| ("warm_start", point)));
+        first.dedup_by(|later, earlier| later.1 == earlier.1);
+        if let Some(training) = &new.spec.training {
+            let sampled = (0..SAMPLED).map(|at| space.assignment(&space.random(&mut random_of(new.spec.seed, at))));
+            for point in first.iter().map(|(_, point)| point.clone()).chain(sampled) {
+                self.check_trial(training, &point)?;
+            }
+        }
+        let most = new.spec.budget.max_trials as usize;
+        if new.initial.len() > most {
+            let text = format!("must be at most the {most} trials of the budget, got {}", new.initial.len());
+            return Err(Error::invalid("initial", text));
+        }
+        first.truncate(most);
+
+        let now = self.0.now();
+        let id = StudyId::new();
+        let mut tx = self.0.write().await?;
+        if let Some(earlier) = request.claim(&mut tx, id.as_str(), now).await? {
+            return study::by_id(&mut tx, &earlier).await?.ok_or_else(|| deleted_since("study"));
+        }
+        let after = match &new.spec.training {
+            Some(training) => split_job(&mut tx, training).await?,
+            None => None,
+        };
+        let created = Study {
+            id,
+            name: new.name,
+            description: new.description,
+            tags: new.tags,
+            state: StudyState::Active,
+            spec: serde_json::to_value(&new.spec).map_err(Error::internal)?,
+            revision: 1,
+            trial_count: 0,
+            jobs: Vec::new(),
+            spent_ms: 0,
+            resumed_at: Some(now),
+            outcome: None,
+            error: None,
+            created_at: now,
+            updated_at: now,
+            finished_at: None,
+            etag: Etag(0),
+        };
+        if check_only {
+            return Ok(created);
+        }
+        if !study::insert(&mut tx, &created).await? {
+            let text = format!("study `{}` exists already; choose another name", created.name);
+            return Err(Error::already_exists(text));
+        }
+        let mut locked = Locked::lock(self.0, tx, &created.id).await?;
+        for (origin, point) in first {
+            locked.add_waiting(vec![point], origin).await?;
+        }
+        locked.fill(caller, after).await?;
+        locked.commit().await
+    }
+
+    /// Fills an empty space with that in which the kinds are usually searched; returns their defaults as points.
+    fn usual_space(&self, new: &mut NewStudy) -> Result<Vec<BTreeMap<String, ParamValue>>, Error> {
+        if new.kinds.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !new.spec.space.is_empty() {
+            return Err(Error::invalid("kinds", "bring a space of their own; leave out `space_json` or the kinds"));
+        }
+        let Some(acceptance) = &self.0.acceptance else {
+            return Err(Error::invalid("kinds", "are not known to this server; give a space"));
+        };
+        let usual = acceptance.search_space(&new.kinds)?;
+        new.spec.space = serde_json::from_value(usual.space).map_err(Error::internal)?;
+        if let (Some(training), [kind]) = (&mut new.spec.training, new.kinds.as_slice()) {
+            training.kind.clone_from(kind);
+        }
+        if new.skip_defaults {
+            return Ok(Vec::new());
+        }
+        usual.initial.into_iter().map(|point| serde_json::from_value(point).map_err(Error::internal)).collect()
+    }
+
+    /// Whether the jobs will measure what the study looks at.
+    fn check_measurable(&self, spec: &StudySpec) -> Result<(), Error> {
+        let (Some(acceptance), Some(_)) = (&self.0.acceptance, &spec.training) else { return Ok(()) };
+        spec.metrics().into_iter().try_for_each(|metric| acceptance.trial_metric(metric))
+    }
+
+    fn check_trial(&self, training: &StudyTraining, point: &BTreeMap<String, ParamValue>) -> Result<(), Error> {
+        let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
+        let (kind, params) = training.of(point);
+        acceptance.train_params(&kind, &params).map(drop).map_err(|error| within(error, "space"))
+    }
+
+    /// The best points of earlier studies that lie in the space: those of the front, then the best by the first objective.
+    async fn warm(&self, earlier: &[String], space: &Space) -> Result<Vec<BTreeMap<String, ParamValue>>, Error> {
+        if earlier.len() > MAX_EARLIER {
+            return Err(Error::invalid("warm_start_from", format!("must be at most {MAX_EARLIER} studies")));
+        }
+        let mut points = Vec::new();
+        for name in earlier {
+            let mut tx = self.0.read().await?;
+            let found = find::study(&mut tx, name).await?;
+            let guard = self.0.studies.load(&mut tx, &found).await?;
+            let Some(loaded) = guard.as_ref() else { continue };
+            points.extend(best_of(loaded.history(), &loaded.trials, space).into_iter().take(WARM_TRIALS));
+        }
+        Ok(points)
+    }
+}
+
+fn best_of(history: History<'_>, trials: &[Trial], space: &Space) -> Vec<BTreeMap<String, ParamValue>> {
+    let mut order: Vec<&tenor_tune::Trial> = history.pareto_front();
+    let mut others: Vec<&tenor_tune::Trial> =
+        history.feasible().filter(|trial| !order.iter().any(|front| front.number == trial.number)).collect();
+    let first = |trial: &tenor_tune::Trial| history.losses(trial).first().copied().unwrap_or(f64::INFINITY);
+    others.sort_by(|a, b| first(a).total_cmp(&first(b)).then(a.number.cmp(&b.number)));
+    order.append(&mut others);
+    let place = |trial: &tenor_tune::Trial| trials.get(usize::try_from(trial.number).ok()?);
+    let complete = order.into_iter().filter_map(place).filter(|trial| trial.state == TrialState::Complete);
+    complete.map(|trial| trial.params.clone()).filter(|point| space.point(point).is_ok()).collect()
+}
+
+/// The job that makes the split, if it has not finished. Holds the split's version, as [`crate::Runs::train`] does.
+async fn split_job(tx: &mut Tx, training: &StudyTraining) -> Result<Option<JobId>, Error> {
+    let found = crate::split::by_id(tx, &training.split_id).await?;
+    split::lock_version(tx, &found.dataset_version_id).await?;
+    let found = crate::split::by_id(tx, &training.split_id).await?;
+    if matches!(found.state, State::Failed | State::Cancelled) {
+        let text = format!("split `{}` is {}; create it again", found.id, found.state);
+        return Err(Error::precondition("SPLIT_NOT_READY", text));
+    }
+    Ok(found.job_id.filter(|_| !found.state.is_final()))
+}

@@ -1,0 +1,420 @@
+//! What a study searches, for what, and how: stored with the study as JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tenor_domain::{
+    AliasName, CalibrationMethod, Error, ExperimentName, Metric, ModelName, ParamValue, SplitId, Trial,
+};
+use tenor_tune::pruner::{Halving, Hyperband, Median, NoPruner, Wilcoxon};
+use tenor_tune::{Assignment, Direction, Param, Policy, Pruner, SamplerKind};
+
+/// Most objectives: with more, nearly every trial is on the front.
+const MAX_OBJECTIVES: usize = 6;
+const MAX_CONSTRAINTS: usize = 20;
+/// Most trials of a study.
+pub(crate) const MAX_TRIALS: u32 = 100_000;
+/// Most trials of one study that run at once as jobs.
+const MAX_PARALLEL: u32 = 256;
+/// Most folds of a trial: each is a fit.
+const MAX_FOLDS: u32 = 20;
+/// The parameter that chooses the model kind. Parameters of a kind are named `<kind>.<parameter>` beside it.
+pub const KIND_PARAM: &str = "kind";
+/// A metric with this behind its name is the standard error of that metric.
+pub const STANDARD_ERROR: &str = "_se";
+
+/// What a study searches, for what, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudySpec {
+    pub space: Vec<Param>,
+    /// The most important first.
+    pub objectives: Vec<Objective>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
+    pub sampler: SamplerKind,
+    #[serde(default)]
+    pub pruner: PrunerSpec,
+    /// What trials are pruned by; the objectives when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prune_metrics: Vec<Objective>,
+    /// The same seed and the same order of results give the same suggestions.
+    pub seed: u64,
+    pub budget: Budget,
+    /// For so long a client that runs a trial may be silent before another may take it over.
+    pub lease_seconds: u32,
+    /// How the winner is chosen.
+    #[serde(default)]
+    pub policy: PolicySpec,
+    /// Trials that are trainings, run by jobs; `None`: clients ask and tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<StudyTraining>,
+}
+
+/// A metric, and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    pub metric: String,
+    pub direction: Direction,
+}
+
+/// Bounds of a metric. A trial that breaks one is never on the front and never wins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    pub metric: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+}
+
+/// When a study ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Trials in all, whatever became of them.
+    pub max_trials: u32,
+    /// Seconds for which it is active; trials that run then may end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_seconds: Option<u32>,
+    /// It ends after so many complete trials without one that is better than all before (with several objectives: that none before
+    /// dominates or equals).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+}
+
+/// Which trials end early.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PrunerSpec {
+    #[default]
+    None,
+    /// Worse than the median in every metric.
+    Median {
+        #[serde(default = "half")]
+        quantile: f64,
+        #[serde(default = "five")]
+        startup_trials: u32,
+        #[serde(default)]
+        warmup_steps: u32,
+    },
+    /// Not among the best `1 / eta` at a rung.
+    Halving {
+        #[serde(default = "one")]
+        first: u32,
+        #[serde(default = "three")]
+        eta: u32,
+        #[serde(default = "yes")]
+        protect_front: bool,
+    },
+    /// Halving in brackets that begin later and later.
+    Hyperband {
+        #[serde(default = "one")]
+        first: u32,
+        #[serde(default = "three")]
+        eta: u32,
+        #[serde(default = "yes")]
+        protect_front: bool,
+        /// The last step of a trial.
+        last: u32,
+    },
+    /// Worse than the best on the same folds by more than chance.
+    Wilcoxon {
+        #[serde(default = "tenth")]
+        threshold: f64,
+        #[serde(default = "two")]
+        startup_steps: u32,
+    },
+}
+
+fn half() -> f64 {
+    0.5
+}
+fn tenth() -> f64 {
+    0.1
+}
+fn one() -> u32 {
+    1
+}
+fn two() -> u32 {
+    2
+}
+fn three() -> u32 {
+    3
+}
+fn five() -> u32 {
+    5
+}
+fn yes() -> bool {
+    true
+}
+
+/// How the winner is chosen, objectives by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PolicySpec {
+    /// The best by the first objective; the others decide between equals.
+    Lexicographic {
+        #[serde(default)]
+        order: Vec<String>,
+        /// Trials within it of the best count as equal to it; one an objective of `order`.
+        #[serde(default)]
+        tolerances: Vec<f64>,
+    },
+    Knee,
+    /// Of those within one standard error of the best by the first objective, the best by the second. The error of a metric `m` is
+    /// the metric `m_se`.
+    OneStandardError,
+}
+
+impl Default for PolicySpec {
+    fn default() -> Self {
+        Self::Lexicographic { order: Vec::new(), tolerances: Vec::new() }
+    }
+}
+
+/// Trials that are trainings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyTraining {
+    pub split_id: SplitId,
+    /// The model kind; empty when the space has the parameter `kind`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Parameters that are the same in all trials, as a JSON object; null for none.
+    #[serde(default)]
+    pub params: Value,
+    /// Folds on the training rows that a trial is judged by; `None`: by the validation rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<u32>,
+    /// Trials that run at once.
+    pub parallel: u32,
+    /// Whether the winner is fitted again on the rows of training and validation, and judged once by the test rows.
+    pub refit: bool,
+    /// Of the refit's run; created when it does not exist.
+    pub experiment: ExperimentName,
+    /// Corrects the refit's probabilities. It learns on the validation rows, so they are not trained on then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationMethod>,
+    /// Register the refit under this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub register_model: Option<ModelName>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<AliasName>,
+}
+
+impl StudySpec {
+    /// The names of the metrics that every complete trial has.
+    pub fn metrics(&self) -> BTreeSet<&str> {
+        let objectives = self.objectives.iter().map(|objective| objective.metric.as_str());
+        objectives.chain(self.constraints.iter().map(|constraint| constraint.metric.as_str())).collect()
+    }
+
+    pub fn directions(&self) -> Vec<Direction> {
+        self.objectives.iter().map(|objective| objective.direction).collect()
+    }
+
+    /// What trials are pruned by.
+    pub fn prune_metrics(&self) -> &[Objective] {
+        if self.prune_metrics.is_empty() { &self.objectives } else { &self.prune_metrics }
+    }
+
+    /// By how much metrics break the constraints, all together.
+    pub fn violation(&self, metrics: &BTreeMap<String, f64>) -> f64 {
+        let of = |constraint: &Constraint| {
+            let value = metrics.get(&constraint.metric).copied().unwrap_or(f64::INFINITY);
+            let above = constraint.max.map_or(0.0, |max| (value - max).max(0.0));
+            above + constraint.min.map_or(0.0, |min| (min - value).max(0.0))
+        };
+        self.constraints.iter().map(of).sum()
+    }
+
+    /// Ranges, names and what does not go together; the space itself is checked where it is made.
+    pub fn check(&self) -> Result<(), Error> {
+        check_metrics("objectives", &self.objectives, 1..=MAX_OBJECTIVES)?;
+        check_metrics("prune_metrics", &self.prune_metrics, 0..=MAX_OBJECTIVES)?;
+        if self.constraints.len() > MAX_CONSTRAINTS {
+            return Err(Error::invalid("constraints", format!("must be at most {MAX_CONSTRAINTS}")));
+        }
+        for (at, constraint) in self.constraints.iter().enumerate() {
+            let field = format!("constraints[{at}]");
+            Metric::check_key(&field, &constraint.metric)?;
+            let bounds: Vec<f64> = constraint.min.into_iter().chain(constraint.max).collect();
+            if bounds.is_empty() || !bounds.iter().all(|bound| bound.is_finite()) || !bounds.is_sorted() {
+                return Err(Error::invalid(field, "must have a finite min, a finite max, or both with min <= max"));
+            }
+        }
+        let Budget { max_trials, max_seconds, patience } = self.budget;
+        let fields = [
+            ("budget.max_trials", Some(max_trials), MAX_TRIALS),
+            ("budget.max_seconds", max_seconds, 366 * 24 * 3_600),
+            ("budget.patience", patience, MAX_TRIALS),
+            ("lease_seconds", Some(self.lease_seconds), 7 * 24 * 3_600),
+        ];
+        for (field, value, most) in fields {
+            if value.is_some_and(|value| value == 0 || value > most) {
+                return Err(Error::invalid(field, format!("must be 1 to {most}, got {}", value.unwrap_or(0))));
+            }
+        }
+        self.pruner.check()?;
+        self.policy.policy(self, &[]).map(drop)?;
+        self.training.as_ref().map_or(Ok(()), |training| training.check(&self.space))
+    }
+}
+
+fn check_metrics(field: &str, metrics: &[Objective], count: std::ops::RangeInclusive<usize>) -> Result<(), Error> {
+    if !count.contains(&metrics.len()) {
+        let text = format!("must be {} to {}, got {}", count.start(), count.end(), metrics.len());
+        return Err(Error::invalid(field, text));
+    }
+    let mut names = BTreeSet::new();
+    for (at, objective) in metrics.iter().enumerate() {
+        Metric::check_key(&format!("{field}[{at}]"), &objective.metric)?;
+        if !names.insert(&objective.metric) {
+            let text = format!("has the metric `{}`, which an earlier one has", objective.metric);
+            return Err(Error::invalid(format!("{field}[{at}]"), text));
+        }
+    }
+    Ok(())
+}
+
+impl PrunerSpec {
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |field: &str, text: String| Err(Error::invalid(format!("pruner.{field}"), text));
+        match *self {
+            Self::Median { quantile, .. } if !(0.0..=1.0).contains(&quantile) => {
+                wrong("quantile", format!("must be 0 to 1, got {quantile}"))
+            }
+            Self::Wilcoxon { threshold, .. } if !(0.0..=1.0).contains(&threshold) => {
+                wrong("threshold", format!("must be 0 to 1, got {threshold}"))
+            }
+            Self::Halving { eta, .. } | Self::Hyperband { eta, .. } if eta < 2 => {
+                wrong("eta", format!("must be at least 2, got {eta}"))
+            }
+            Self::Halving { first: 0, .. } | Self::Hyperband { first: 0, .. } => {
+                wrong("first", "must be at least 1".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn pruner(&self) -> Box<dyn Pruner> {
+        match *self {
+            Self::None => Box::new(NoPruner),
+            Self::Median { quantile, startup_trials, warmup_steps } => Box::new(Median {
+                quantile,
+                startup_trials: startup_trials as usize,
+                warmup_steps: u64::from(warmup_steps),
+            }),
+            Self::Halving { first, eta, protect_front } => Box::new(halving(first, eta, protect_front)),
+            Self::Hyperband { first, eta, protect_front, last } => {
+                Box::new(Hyperband { halving: halving(first, eta, protect_front), last: u64::from(last) })
+            }
+            Self::Wilcoxon { threshold, startup_steps } => {
+                Box::new(Wilcoxon { threshold, startup_steps: startup_steps as usize })
+            }
+        }
+    }
+}
+
+fn halving(first: u32, eta: u32, protect_front: bool) -> Halving {
+    Halving { first: u64::from(first), eta: u64::from(eta), protect_front }
+}
+
+impl PolicySpec {
+    /// The policy for the trials of a study, whose standard errors it takes from their metrics.
+    pub fn policy(&self, spec: &StudySpec, trials: &[Trial]) -> Result<Policy, Error> {
+        Ok(match self {
+            Self::Lexicographic { order, tolerances } => {
+                let place = |name: &String| {
+                    let place = spec.objectives.iter().position(|objective| objective.metric == *name);
+                    place.ok_or_else(|| Error::invalid("policy.order", format!("names `{name}`, which is no objective")))
+                };
+                let order: Vec<usize> = order.iter().map(place).collect::<Result<_, _>>()?;
+                if tolerances.len() > order.len() || !tolerances.iter().all(|it| it.is_finite() && *it >= 0.0) {
+                    let text = "must be at most one for each objective of `order`, and 0 or more";
+                    return Err(Error::invalid("policy.tolerances", text));
+                }
+                Policy::Lexicographic { order, tolerances: tolerances.clone() }
+            }
+            Self::Knee => Policy::Knee,
+            Self::OneStandardError => {
+                let key = spec.objectives.first().map_or_else(String::new, |it| format!("{}{STANDARD_ERROR}", it.metric));
+                let error = |trial: &Trial| Some((trial.number.unsigned_abs(), *trial.metrics.get(&key)?));
+                Policy::OneStandardError { errors: trials.iter().filter_map(error).collect() }
+            }
+        })
+    }
+}
+
+impl StudyTraining {
+    fn check(&self, space: &[Param]) -> Result<(), Error> {
+        let chosen = space.iter().any(|param| param.name == KIND_PARAM);
+        match (chosen, self.kind.is_empty()) {
+            (true, false) => {
+                return Err(Error::invalid("training.kind", "must be empty, because `kind` is a parameter of the space"));
+            }
+            (false, true) => {
+                let text = "must name a model kind, or `kind` must be a parameter of the space";
+                return Err(Error::invalid("training.kind", text));
+            }
+            _ => {}
+        }
+        if self.parallel == 0 || self.parallel > MAX_PARALLEL {
+            let text = format!("must be 1 to {MAX_PARALLEL}, got {}", self.parallel);
+            return Err(Error::invalid("training.parallel", text));
+        }
+        if let Some(folds) = self.folds
+            && !(2..=MAX_FOLDS).contains(&folds)
+        {
+            return Err(Error::invalid("training.folds", format!("must be 2 to {MAX_FOLDS}, got {folds}")));
+        }
+        if !self.params.is_null() && !self.params.is_object() {
+            return Err(Error::invalid("training.params", "must be a JSON object, or empty"));
+        }
+        if self.register_model.is_none() && !self.aliases.is_empty() {
+            return Err(Error::invalid("training.aliases", "need `register_model`: an alias points at a version"));
+        }
+        if !self.refit && (self.register_model.is_some() || self.calibration.is_some()) {
+            let text = "must be set for a model to be calibrated or registered: trials keep no models";
+            return Err(Error::invalid("training.refit", text));
+        }
+        Ok(())
+    }
+
+    /// The kind and the parameters of a trial.
+    pub fn of(&self, trial: &Assignment) -> (String, Value) {
+        let kind = match trial.get(KIND_PARAM) {
+            Some(kind) => kind.to_string(),
+            None => self.kind.clone(),
+        };
+        let mut params = self.params.as_object().cloned().unwrap_or_default();
+        let prefix = format!("{kind}.");
+        for (name, value) in trial.iter().filter(|(name, _)| *name != KIND_PARAM) {
+            let name = name.strip_prefix(&prefix).unwrap_or(name);
+            place(&mut params, name, value);
+        }
+        (kind, Value::Object(params))
+    }
+}
+
+/// A text that is JSON of a list or of nothing is taken as that: `null`, `[128, 64]`. Choices are plain values.
+fn place(params: &mut Map<String, Value>, name: &str, value: &ParamValue) {
+    let value = match value {
+        ParamValue::Text(text) if text == "null" || text.starts_with('[') => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))
+        }
+        value => serde_json::to_value(value).unwrap_or(Value::Null),
+    };
+    params.insert(name.to_owned(), value);
+}
+
+/// How the study ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudyOutcome {
+    /// The winner; `None` when no trial was complete and kept the constraints.
+    pub trial: Option<i64>,
+    /// Why it won, or why there is none.
+    pub reason: String,
+    /// The run of the refit, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<tenor_domain::RunId>,
+}
