@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "tenor/v1/common.proto",
     "tenor/v1/dataset.proto",
     "tenor/v1/experiment.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 7] = [
     "tenor/v1/deployment.proto",
     "tenor/v1/prediction.proto",
     "tenor/v1/job.proto",
+    "tenor/v1/study.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -179,7 +179,7 @@ pub(crate) fn metrics(metrics: Vec<pb::Metric>, now: Timestamp) -> Result<Vec<Me
     metrics.into_iter().enumerate().map(metric).collect()
 }
 
-fn unknown_enum(field: &str, number: i32) -> Error {
+pub(crate) fn unknown_enum(field: &str, number: i32) -> Error {
     Error::invalid(field, format!("has no value {number}; the client may be newer than this server"))
 }
 

@@ -14,12 +14,12 @@ use tenor_learn::compare::{Change, Difference};
 use tenor_platform::{AnswersCompared, FlippedRow, ParamDifference, RunsCompared};
 use tenor_proto::v1 as pb;
 
-fn time(at: Timestamp) -> Option<PbTimestamp> {
+pub(crate) fn time(at: Timestamp) -> Option<PbTimestamp> {
     let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or_default();
     Some(PbTimestamp { seconds: at.0.div_euclid(1_000), nanos })
 }
 
-fn json(value: Option<&Value>) -> String {
+pub(crate) fn json(value: Option<&Value>) -> String {
     value.filter(|value| !value.is_null()).map(Value::to_string).unwrap_or_default()
 }
 
@@ -228,7 +228,7 @@ fn answers_compared(answers: AnswersCompared) -> pb::AnswersComparison {
     }
 }
 
-fn param(value: ParamValue) -> pb::ParamValue {
+pub(crate) fn param(value: ParamValue) -> pb::ParamValue {
     use pb::param_value::Value as Pb;
     let value = match value {
         ParamValue::Bool(value) => Pb::BoolValue(value),

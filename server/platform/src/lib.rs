@@ -37,4 +37,5 @@ pub use study::{
     Studies, StudyChange, StudyChanges, StudyImportance, StudyOutcome, StudyPatch, StudySpec, StudyTraining, Suggested, TrialEnd,
 };
 pub use tenor_queue::{Fence, JobFilter};
+pub use tenor_tune::{Direction, Param, SamplerKind};
 pub use upload::Uploads;

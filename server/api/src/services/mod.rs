@@ -9,6 +9,7 @@ mod job;
 mod metric;
 mod model;
 mod prediction;
+mod study;
 
 use std::sync::Arc;
 
@@ -83,11 +84,13 @@ pub fn router(services: Services) -> Router {
     use pb::job_service_server::JobServiceServer;
     use pb::model_registry_service_server::ModelRegistryServiceServer;
     use pb::prediction_service_server::PredictionServiceServer;
+    use pb::study_service_server::StudyServiceServer;
     let datasets = dataset::Datasets { platform: Arc::clone(&platform), rows, shutdown: shutdown.clone() };
     let experiments = experiment::Experiments { platform: Arc::clone(&platform), clock, shutdown: shutdown.clone() };
     let models = model::Models { platform: Arc::clone(&platform) };
     let deployments = deployment::Deployments { platform: Arc::clone(&platform), predictor: Arc::clone(&predictor) };
     let predictions = prediction::Predictions::new(predictor, shutdown.clone());
+    let studies = study::Studies { platform: Arc::clone(&platform), shutdown: shutdown.clone() };
     let jobs = job::Jobs { platform, shutdown };
     let mut routes = Router::new();
     routes = add(routes, service!(DatasetServiceServer<_>, datasets));
@@ -95,6 +98,7 @@ pub fn router(services: Services) -> Router {
     routes = add(routes, service!(ModelRegistryServiceServer<_>, models));
     routes = add(routes, service!(DeploymentServiceServer<_>, deployments));
     routes = add(routes, service!(PredictionServiceServer<_>, predictions));
+    routes = add(routes, service!(StudyServiceServer<_>, studies));
     routes = add(routes, service!(JobServiceServer<_>, jobs));
     routes = add(routes, service!(HealthServer<_>, health));
     let reflection = || sets.iter().fold(Reflection::configure(), |b, set| b.register_encoded_file_descriptor_set(set));
