@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::{dataset, deployment, experiment, explain, job, model, predict, run};
+use crate::commands::{dataset, deployment, experiment, explain, job, model, predict, run, study};
 use crate::output::Format;
 
 /// Works with a Tenor server: datasets, runs, models, deployments and predictions.
@@ -46,6 +46,9 @@ pub enum Command {
     /// Trainings, and work logged from outside.
     #[command(subcommand)]
     Run(run::Verb),
+    /// Searches for good parameters.
+    #[command(subcommand)]
+    Study(study::Verb),
     /// Registered models and their versions.
     #[command(subcommand)]
     Model(model::Verb),
@@ -77,6 +80,7 @@ impl Command {
             Self::Dataset(_) => "dataset",
             Self::Experiment(_) => "experiment",
             Self::Run(_) => "run",
+            Self::Study(_) => "study",
             Self::Model(_) => "model",
             Self::Alias(_) => "alias",
             Self::Deployment(_) => "deployment",

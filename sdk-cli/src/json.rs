@@ -1,5 +1,7 @@
 //! The stable JSON of every message: snake_case keys, 64-bit integers as numbers, times in RFC 3339, embedded JSON as objects.
 
+mod study;
+
 use serde_json::{Map, Value, json};
 use tenor_sdk::types::{self, param_value, stream_predict_response};
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod chart;
 mod commands;
 mod context;
 mod error;

@@ -9,11 +9,12 @@ use tenor_proto::v1::experiment_service_client::ExperimentServiceClient;
 use tenor_proto::v1::job_service_client::JobServiceClient;
 use tenor_proto::v1::model_registry_service_client::ModelRegistryServiceClient;
 use tenor_proto::v1::prediction_service_client::PredictionServiceClient;
+use tenor_proto::v1::study_service_client::StudyServiceClient;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::error::broken;
-use crate::{Datasets, Deployments, Error, Experiments, Jobs, Kind, Models, Predictions, Result, trace};
+use crate::{Datasets, Deployments, Error, Experiments, Jobs, Kind, Models, Predictions, Result, Studies, trace};
 
 /// The longest that the `grpc-timeout` header can say in seconds.
 const MAX_TIMEOUT: Duration = Duration::from_secs(99_999_999);
@@ -156,6 +157,9 @@ impl Client {
     pub fn predictions(&self) -> Predictions {
         Predictions::new(self.clone())
     }
+    pub fn studies(&self) -> Studies {
+        Studies::new(self.clone())
+    }
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.clone())
     }
@@ -182,6 +186,7 @@ impl Client {
     api!(model_api, ModelRegistryServiceClient);
     api!(deployment_api, DeploymentServiceClient);
     api!(prediction_api, PredictionServiceClient);
+    api!(study_api, StudyServiceClient);
     api!(job_api, JobServiceClient);
 
     /// A request that carries the trace but no deadline, for streams.

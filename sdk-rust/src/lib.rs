@@ -11,6 +11,7 @@ mod models;
 mod page;
 mod predictions;
 mod request;
+mod studies;
 mod trace;
 mod upload;
 
@@ -24,6 +25,7 @@ pub use models::{AliasMove, Models};
 pub use page::Items;
 pub use predictions::{Answer, Explain, Predictions, instance};
 pub use request::{Change, NewNamed};
+pub use studies::{NewStudy, Studies, TrialQuery, is_over};
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -17,5 +17,6 @@ mod readme;
 mod real_reviews;
 mod sdk_readme;
 mod slices;
+mod study;
 mod telemetry;
 mod tracking;

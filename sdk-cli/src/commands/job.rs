@@ -20,7 +20,7 @@ pub enum Verb {
         /// Only jobs in this state; may be repeated.
         #[arg(long, value_enum)]
         state: Vec<StateArg>,
-        /// Only jobs of this kind: import_dataset, process_dataset, train_run.
+        /// Only jobs of this kind: import_dataset, process_dataset, train_run, run_trial.
         #[arg(long, default_value = "")]
         kind: String,
         #[command(flatten)]

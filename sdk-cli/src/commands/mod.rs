@@ -11,6 +11,7 @@ pub(crate) mod named;
 pub(crate) mod predict;
 mod rpcs;
 pub(crate) mod run;
+pub(crate) mod study;
 
 use std::io::Write;
 
@@ -27,6 +28,7 @@ pub(crate) async fn dispatch(command: Command, context: &mut Context<'_>) -> Res
         Command::Dataset(verb) => dataset::run(verb, context).await,
         Command::Experiment(verb) => experiment::run(verb, context).await,
         Command::Run(verb) => run::run(verb, context).await,
+        Command::Study(verb) => study::run(verb, context).await,
         Command::Model(verb) => model::run(verb, context).await,
         Command::Alias(verb) => model::run_alias(verb, context).await,
         Command::Deployment(verb) => deployment::run(verb, context).await,

@@ -6,6 +6,8 @@ mod log;
 mod report;
 pub(crate) mod train;
 
+pub(crate) use log::params;
+
 use clap::{Args, Subcommand, ValueEnum};
 use futures::TryStreamExt as _;
 use serde_json::Value;

@@ -177,6 +177,7 @@ impl Bench {
 
     pub async fn train(&self, experiment: &str, split: &Split) -> Run {
         let spec = TrainSpec {
+            rows: tenor_platform::TrainRows::Train,
             experiment: ExperimentName::parse(experiment).unwrap(),
             split_id: split.id.clone(),
             kind: "logreg".to_owned(),

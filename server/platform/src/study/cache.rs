@@ -145,6 +145,14 @@ impl Loaded {
         trial.reports.push(report);
     }
 
+    /// Takes what was decided at a trial's last report.
+    pub fn decided(&mut self, number: i64, report: &TrialReport) {
+        let trial = usize::try_from(number).ok().and_then(|at| self.trials.get_mut(at));
+        if let Some(last) = trial.and_then(|trial| trial.reports.last_mut()) {
+            last.clone_from(report);
+        }
+    }
+
     pub fn history(&self) -> History<'_> {
         History { directions: &self.directions, trials: &self.begun }
     }

@@ -244,6 +244,7 @@ impl<'a> Locked<'a> {
         });
         let decision = decision.await?;
         (report.prune, report.reason) = (decision.prune, decision.reason);
+        self.memory.guard.as_mut().ok_or_else(forgotten)?.decided(number, &report);
         let revision = self.next_revision();
         study::insert_report(&mut self.tx, &self.study.id, number, &report, revision).await?;
         trial.reports.push(report.clone());

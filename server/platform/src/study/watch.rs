@@ -91,9 +91,10 @@ impl Watcher {
             let (study, revision) = (found.clone(), trial.revision);
             self.pending.push_back(StudyChange { study, trial: Some(trial), revision });
         }
-        if self.pending.is_empty() || found.state.is_final() {
-            self.after = self.after.max(found.revision);
-            let revision = self.after;
+        // What changed last may be the study itself.
+        if found.revision > self.after {
+            self.after = found.revision;
+            let revision = found.revision;
             self.pending.push_back(StudyChange { study: found, trial: None, revision });
         }
         Ok(())

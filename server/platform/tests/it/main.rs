@@ -16,6 +16,7 @@ mod requeue;
 mod run;
 mod search;
 mod settle;
+mod study;
 mod support;
 mod training;
 mod upload;

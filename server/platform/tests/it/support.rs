@@ -12,7 +12,7 @@ use tenor_domain::{
     RunId, Split, SplitOutcome, SplitPart, State, Tags, Timestamp, UploadId,
 };
 use tenor_platform::{
-    ImportRequest, ModelFacts, NewDeployment, NewExperiment, NewRun, Platform, RunPatch, TrainSpec, TrainedModel,
+    ImportRequest, ModelFacts, NewDeployment, NewExperiment, NewRun, Platform, RunPatch, TrainRows, TrainSpec, TrainedModel,
 };
 use tenor_queue::{Queue, QueueOptions};
 use tenor_store::Blobs;
@@ -174,6 +174,7 @@ pub fn train_spec(split: &Split) -> TrainSpec {
         split_id: split.id.clone(),
         kind: "logreg".to_owned(),
         params: serde_json::json!({ "C": 0.5, "max_iter": 100, "balanced": true, "solver": "lbfgs" }),
+        rows: TrainRows::Train,
         seed: 42,
         calibration: None,
         folds: None,
