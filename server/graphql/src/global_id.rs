@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tenor_domain::{
     DatasetId, DatasetVersionId, DeploymentId, Error, ExperimentId, JobId, ModelVersionId, RegisteredModelId, RunId,
-    SplitId,
+    SplitId, StudyId,
 };
 
 use crate::error::{Failure, Result};
@@ -59,6 +59,7 @@ nodes! {
     Split(SplitId) "Split";
     Experiment(ExperimentId) "Experiment";
     Run(RunId) "Run";
+    Study(StudyId) "Study";
     Model(RegisteredModelId) "Model";
     ModelVersion(ModelVersionId) "ModelVersion";
     Deployment(DeploymentId) "Deployment";

@@ -22,6 +22,7 @@ mod schema;
 mod scope;
 mod socket;
 mod split;
+mod study;
 
 pub use http::{Options, router};
 pub use limits::Limits;

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tenor_domain::{
     Artifact, Dataset, DatasetId, DatasetVersion, DatasetVersionId, Deployment, DeploymentId, Experiment, ExperimentId,
-    ModelVersion, ModelVersionId, RegisteredModel, RegisteredModelId, Run, RunId, Split, SplitId,
+    ModelVersion, ModelVersionId, RegisteredModel, RegisteredModelId, Run, RunId, Split, SplitId, Study, StudyId,
 };
 
 use crate::batch::Table;
@@ -92,6 +92,8 @@ tables! {
         |read, ids| keyed(read.experiments().by_ids(&ids).await?, |row| row.id.clone());
     runs: RunId => Arc<Run>,
         |read, ids| keyed(read.runs().by_ids(&ids).await?, |row| row.id.clone());
+    studies: StudyId => Arc<Study>,
+        |read, ids| keyed(read.studies().by_ids(&ids).await?, |row| row.id.clone());
     artifacts: ArtifactsOf => Arc<Vec<Artifact>>,
         |read, runs| {
             let ids: Vec<_> = runs.iter().map(|key| key.0.clone()).collect();

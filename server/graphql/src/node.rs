@@ -15,6 +15,7 @@ use crate::model::{Model, ModelVersion};
 use crate::run::Run;
 use crate::scope::{Scope, scope};
 use crate::split::Split;
+use crate::study::Study;
 
 /// The most ids of one `nodes`.
 const MAX_NODES: usize = 100;
@@ -28,6 +29,7 @@ pub(crate) enum Node {
     Split(Split),
     Experiment(Experiment),
     Run(Run),
+    Study(Study),
     Model(Model),
     ModelVersion(ModelVersion),
     Deployment(Deployment),
@@ -41,6 +43,7 @@ async fn find(scope: &Scope, id: GlobalId) -> Result<Option<Node>> {
         GlobalId::Split(id) => scope.load(id).await?.map(|row| Split(row).into()),
         GlobalId::Experiment(id) => scope.load(id).await?.map(|row| Experiment(row).into()),
         GlobalId::Run(id) => scope.load(id).await?.map(|row| Run(row).into()),
+        GlobalId::Study(id) => scope.load(id).await?.map(|row| Study(row).into()),
         GlobalId::Model(id) => scope.load(id).await?.map(|row| Model(row).into()),
         GlobalId::ModelVersion(id) => scope.load(id).await?.map(|row| ModelVersion(row).into()),
         GlobalId::Deployment(id) => scope.load(id).await?.map(|row| Deployment(row).into()),

@@ -1,5 +1,6 @@
 //! Runs and what is logged to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
@@ -57,12 +58,7 @@ impl Run {
     /// By key.
     #[graphql(complexity = "list_cost(child_complexity)")]
     async fn params(&self) -> Vec<Param> {
-        let param = |(key, value): (&String, &domain::ParamValue)| Param {
-            key: key.clone(),
-            kind: value.into(),
-            value: ParamValue(value.clone()),
-        };
-        self.0.params.iter().map(param).collect()
+        params(&self.0.params)
     }
     #[graphql(complexity = "list_cost(child_complexity)")]
     async fn tags(&self) -> Vec<Tag> {
@@ -132,7 +128,17 @@ impl Run {
     }
 }
 
-/// A parameter of a run.
+/// Parameters by key.
+pub(crate) fn params(params: &BTreeMap<String, domain::ParamValue>) -> Vec<Param> {
+    let param = |(key, value): (&String, &domain::ParamValue)| Param {
+        key: key.clone(),
+        kind: value.into(),
+        value: ParamValue(value.clone()),
+    };
+    params.iter().map(param).collect()
+}
+
+/// A parameter of a run or a trial.
 #[derive(SimpleObject)]
 pub(crate) struct Param {
     key: String,

@@ -20,6 +20,7 @@ use crate::node::NodeQuery;
 use crate::run::RunQuery;
 use crate::scalar::Double;
 use crate::split::SplitQuery;
+use crate::study::StudyQuery;
 
 /// Everything can be read here, and nothing changed: that is done by gRPC. Lists are Relay connections, forward only, with
 /// 1 to 1,000 rows a page and 50 without `first`.
@@ -30,6 +31,7 @@ pub(crate) struct Query(
     SplitQuery,
     ExperimentQuery,
     RunQuery,
+    StudyQuery,
     ModelQuery,
     DeploymentQuery,
     JobQuery,
