@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
 /// Whether `a` is no worse than `b` in anything and better in something.
 pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     let mut better = false;
@@ -25,7 +28,7 @@ pub fn front(rows: &[Vec<f64>]) -> Vec<usize> {
 /// In lexicographic order nothing is dominated by what comes later.
 fn sort(rows: &[Vec<f64>], order: &mut [usize]) {
     let by_row = |a: &[f64], b: &[f64]| {
-        a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     };
     order.sort_by(|a, b| by_row(&rows[*a], &rows[*b]).then(a.cmp(b)));
 }
@@ -78,8 +81,8 @@ pub fn fronts(rows: &[Vec<f64>], wanted: usize) -> Vec<Vec<usize>> {
     fronts
 }
 
-/// The volume between `rows` and `reference` that some row dominates. Exact: O(n log n) for two objectives, O(n^2 log n) for three, by
-/// slices for more. Rows that do not reach the reference add nothing.
+/// The volume between `rows` and `reference` that some row dominates. Exact: O(n log n) for two objectives, seldom more for
+/// three, by slices for more. Rows that do not reach the reference add nothing.
 pub fn hypervolume(rows: &[Vec<f64>], reference: &[f64]) -> f64 {
     let inside = rows.iter().filter(|row| row.iter().zip(reference).all(|(value, reference)| value < reference));
     let mut rows: Vec<&[f64]> = inside.map(Vec::as_slice).collect();
@@ -102,6 +105,16 @@ fn volume(rows: &mut [&[f64]], reference: &[f64]) -> f64 {
             }
             area
         }
+        [_, _, last] => {
+            rows.sort_by(|a, b| a[2].total_cmp(&b[2]));
+            let mut stairs = Stairs { steps: Vec::new(), area: 0.0, ends: [reference[0], reference[1]] };
+            let mut sum = 0.0;
+            for (at, row) in rows.iter().enumerate() {
+                stairs.add(row[0], row[1]);
+                sum += stairs.area * (rows.get(at + 1).map_or(*last, |next| next[2]) - row[2]);
+            }
+            sum
+        }
         _ if rows.is_empty() => 0.0,
         [others @ .., last] => {
             // Slices along the last objective: each has the volume of all rows up to it.
@@ -121,36 +134,93 @@ fn volume(rows: &mut [&[f64]], reference: &[f64]) -> f64 {
     }
 }
 
-/// `count` of `rows` that together dominate much of the volume up to `reference`: each time the one that adds most, the first of equals.
-/// At least 1 - 1/e of what the best choice has (Nemhauser, Wolsey, Fisher 1978: the volume is submodular). A contribution only falls,
-/// so only the most promising are worked out anew.
+/// The area that points of two objectives dominate, while points come in.
+struct Stairs {
+    /// Points that no other dominates: the first number rises, the second falls.
+    steps: Vec<[f64; 2]>,
+    area: f64,
+    ends: [f64; 2],
+}
+
+impl Stairs {
+    fn add(&mut self, first: f64, second: f64) {
+        let at = self.steps.partition_point(|step| step[0] < first);
+        let mut ceiling = at.checked_sub(1).map_or(self.ends[1], |before| self.steps[before][1]);
+        if ceiling <= second || self.steps.get(at).is_some_and(|step| step[0] == first && step[1] <= second) {
+            return;
+        }
+        // To the right up to the first step that is lower; those on the way are dominated from now on.
+        let (mut from, mut end) = (first, at);
+        while let Some(step) = self.steps.get(end).filter(|step| step[1] >= second) {
+            self.area += (step[0] - from) * (ceiling - second);
+            [from, ceiling] = *step;
+            end += 1;
+        }
+        let to = self.steps.get(end).map_or(self.ends[0], |step| step[0]);
+        self.area += (to - from) * (ceiling - second);
+        self.steps.splice(at..end, [[first, second]]);
+    }
+}
+
+/// `count` of `rows` that together dominate much of the volume up to `reference`: each time the one that adds most, the
+/// first of equals. At least 1 - 1/e of what the best choice has (Nemhauser, Wolsey, Fisher 1978: the volume is
+/// submodular). A contribution only falls, so only the most promising are worked out anew (Minoux 1978).
 pub fn hypervolume_subset(rows: &[Vec<f64>], reference: &[f64], count: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::with_capacity(count.min(rows.len()));
-    let mut kept: Vec<Vec<f64>> = Vec::new();
-    let alone =
-        |row: &Vec<f64>| row.iter().zip(reference).map(|(value, reference)| (reference - value).max(0.0)).product();
     // What a row adds at most, and to how many it was worked out.
-    let mut bounds: Vec<(f64, usize)> = rows.iter().map(|row| (alone(row), 0)).collect();
-    let mut whole = 0.0;
-    while chosen.len() < count.min(rows.len()) {
-        let open = |at: &usize| !chosen.contains(at);
-        let best = |bounds: &[(f64, usize)]| {
-            (0..rows.len()).filter(open).max_by(|a, b| bounds[*a].0.total_cmp(&bounds[*b].0).then(b.cmp(a)))
-        };
-        let Some(mut at) = best(&bounds) else { break };
-        while bounds[at].1 < kept.len() {
-            kept.push(rows[at].clone());
-            let with = hypervolume(&kept, reference);
-            kept.pop();
-            bounds[at] = (with - whole, kept.len());
-            let Some(next) = best(&bounds) else { break };
-            at = next;
+    let promise = |at: usize, adds: f64, beside: usize| Promise { adds, at, beside };
+    let mut open: BinaryHeap<Promise> =
+        (0..rows.len()).map(|at| promise(at, added(&rows[at], rows, &[], reference), 0)).collect();
+    while chosen.len() < count
+        && let Some(best) = open.pop()
+    {
+        if best.beside == chosen.len() {
+            chosen.push(best.at);
+        } else {
+            open.push(promise(best.at, added(&rows[best.at], rows, &chosen, reference), chosen.len()));
         }
-        kept.push(rows[at].clone());
-        whole += bounds[at].0;
-        chosen.push(at);
     }
     chosen
+}
+
+/// What a row adds to the volume of some, at most.
+struct Promise {
+    adds: f64,
+    at: usize,
+    beside: usize,
+}
+
+impl Ord for Promise {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.adds.total_cmp(&other.adds).then(other.at.cmp(&self.at))
+    }
+}
+
+impl PartialOrd for Promise {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Promise {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Promise {}
+
+/// The volume that `row` adds to that of `rows[beside]`: its own less what they have of it (While, Bradstreet, Barone 2012).
+fn added(row: &[f64], rows: &[Vec<f64>], beside: &[usize], reference: &[f64]) -> f64 {
+    let alone = row.iter().zip(reference).map(|(value, reference)| (reference - value).max(0.0)).product::<f64>();
+    let common = |at: &usize| row.iter().zip(&rows[*at]).map(|(a, b)| a.max(*b)).collect::<Vec<f64>>();
+    let mut shared: Vec<Vec<f64>> = beside.iter().map(common).collect();
+    if reference.len() > 2 {
+        // Cut off at the row, many dominate one another: few are left.
+        let kept = front(&shared);
+        shared = kept.into_iter().map(|at| std::mem::take(&mut shared[at])).collect();
+    }
+    alone - hypervolume(&shared, reference)
 }
 
 /// Somewhat worse than the worst of each objective, so that the ends of a front count too.

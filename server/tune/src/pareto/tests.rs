@@ -81,6 +81,42 @@ fn a_greedy_subset_has_most_of_the_best_one() {
 }
 
 #[test]
+fn a_subset_is_that_of_the_plain_greedy_rule() {
+    for seed in 0..30 {
+        let objectives = 2 + (seed % 3) as usize;
+        let mut random = Random::new(seed, 10);
+        // Of length 1, so that none dominates another.
+        let mut row = || {
+            let row: Vec<f64> = (0..objectives).map(|_| random.unit()).collect();
+            let length = row.iter().map(|it| it * it).sum::<f64>().sqrt();
+            row.into_iter().map(|it| it / length).collect()
+        };
+        let rows: Vec<Vec<f64>> = (0..30).map(|_| row()).collect();
+        let reference = vec![1.1; objectives];
+        let mut plain: Vec<usize> = Vec::new();
+        while plain.len() < 8 {
+            let with = |at: usize| {
+                let kept: Vec<Vec<f64>> = plain.iter().chain([&at]).map(|at| rows[*at].clone()).collect();
+                hypervolume(&kept, &reference)
+            };
+            let open = (0..rows.len()).filter(|at| !plain.contains(at));
+            plain.push(open.max_by(|a, b| with(*a).total_cmp(&with(*b))).unwrap());
+        }
+        assert_eq!(hypervolume_subset(&rows, &reference, 8), plain, "{seed}");
+    }
+}
+
+#[test]
+fn the_volume_of_three_objectives_does_not_depend_on_their_order() {
+    for seed in 0..20 {
+        let rows = some_rows(seed, 60, 3);
+        let turned: Vec<Vec<f64>> = rows.iter().rev().map(|row| vec![row[2], row[0], row[1]]).collect();
+        let (volume, again) = (hypervolume(&rows, &[0.9, 0.8, 0.7]), hypervolume(&turned, &[0.7, 0.9, 0.8]));
+        assert!((volume - again).abs() < 1e-12, "{seed}: {volume} {again}");
+    }
+}
+
+#[test]
 fn the_ends_of_a_front_are_the_loneliest() {
     let rows = vec![vec![0.0, 4.0], vec![1.0, 1.0], vec![1.1, 0.9], vec![4.0, 0.0]];
     let distances = crowding(&rows, &[0, 1, 2, 3]);

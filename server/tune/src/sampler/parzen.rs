@@ -30,6 +30,8 @@ struct Kernels {
     widths: Vec<f64>,
     /// What a kernel has within 0 to 1, by which it is divided.
     masses: Vec<f64>,
+    /// The logarithm of width by mass.
+    log_scales: Vec<f64>,
 }
 
 /// A mixture of one kernel a point and one that is even: its weight is the mean of the others.
@@ -128,7 +130,8 @@ impl Kernels {
                 masses[at] = mass(center, widths[at], 0.0, 1.0);
             }
         }
-        Self { centers, widths, masses }
+        let log_scales = widths.iter().zip(&masses).map(|(width, mass)| (width * mass).ln()).collect();
+        Self { centers, widths, masses, log_scales }
     }
 
     fn draw(&self, kind: &AxisKind, kernel: usize, center: f64, prior: f64, random: &mut Random) -> f64 {
@@ -170,9 +173,8 @@ impl Kernels {
             AxisKind::Continuous | AxisKind::Fine => {
                 for (kernel, (sum, center)) in sums.iter_mut().zip(&self.centers).enumerate() {
                     if let Some(center) = center {
-                        let width = self.widths[kernel];
-                        let distance = (at - center) / width;
-                        *sum += -0.5 * distance * distance - (width * self.masses[kernel]).ln() - HALF_LOG_TAU;
+                        let distance = (at - center) / self.widths[kernel];
+                        *sum += -0.5 * distance * distance - self.log_scales[kernel] - HALF_LOG_TAU;
                     }
                 }
             }

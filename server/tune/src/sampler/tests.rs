@@ -127,6 +127,36 @@ fn the_same_question_has_the_same_answer() {
 }
 
 #[test]
+fn a_long_study_of_several_objectives_is_answered_the_same_each_time() {
+    let space = floats(&["a", "b", "c"], 0.0, 1.0);
+    for objectives in 2..=4 {
+        let mut random = random_of(1, objectives as u64);
+        let mut any = |number: u64| {
+            let values: Vec<f64> = (0..objectives).map(|_| random.unit()).collect();
+            trial(number, space.random(&mut random), &values)
+        };
+        let trials: Vec<Trial> = (0..3_000).map(&mut any).collect();
+        let directions = vec![Direction::Minimize; objectives];
+        let history = History { directions: &directions, trials: &trials };
+        let ask = |number| SamplerKind::Tpe.sampler(&space, objectives).suggest(&space, history, 8, number).unwrap();
+        assert_eq!(ask(3_000), ask(3_000));
+        assert_ne!(ask(3_000), ask(3_001));
+    }
+}
+
+/// Points written down before several objectives got settings of their own.
+#[test]
+fn one_objective_is_searched_as_ever() {
+    let space = floats(&["x", "y"], 0.0, 1.0);
+    let tpe = SamplerKind::Tpe.sampler(&space, 1);
+    let trials = study(tpe.as_ref(), &space, &[Direction::Minimize], (1, 31), branin);
+    for (number, x, y) in [(10, 0.4194052, 0.6035519), (30, 0.1289364, 0.8166929)] {
+        let at = |axis| trials[number].point.coordinate(axis).unwrap();
+        assert!((at(0) - x).abs() < 1e-6 && (at(1) - y).abs() < 1e-6, "{number}: {} {}", at(0), at(1));
+    }
+}
+
+#[test]
 fn seeds_that_follow_one_another_have_nothing_in_common() {
     let space = floats(&["x"], 0.0, 1.0);
     let draws = |seed: u64| -> Vec<f64> {
@@ -245,14 +275,14 @@ fn quasi_random_points_fill_a_square_more_evenly() {
 #[test]
 fn parameters_with_equal_domains_have_histories_of_their_own() {
     let space = floats(&["x", "y"], 0.0, 1.0);
-    for multivariate in [true, false] {
-        let tpe = Tpe::new(TpeOptions { multivariate, ..TpeOptions::of(&space, 1) });
+    for together in [1.0, 0.0] {
+        let tpe = Tpe::new(TpeOptions { together, ..TpeOptions::of(&space, 1) });
         let far = |space: &Space, point: &Point| {
             let at = numbers(space, point);
             vec![(at[0] - 0.1).abs() + (at[1] - 0.9).abs()]
         };
         let trials = study(&tpe, &space, &[Direction::Minimize], (4, 80), far);
-        assert!(best(&trials) < 0.15, "{multivariate}: {}", best(&trials));
+        assert!(best(&trials) < 0.15, "{together}: {}", best(&trials));
     }
 }
 

@@ -1,8 +1,12 @@
-//! Tree-structured Parzen estimators (Bergstra et al. 2011; multivariate as in Falkner et al. 2018; settings after Watanabe 2023, "Tree-structured
-//! Parzen estimator: understanding its algorithm components"; several objectives as in Ozaki et al. 2022).
+//! Tree-structured Parzen estimators (Bergstra et al. 2011; multivariate as in Falkner et al. 2018; settings after
+//! Watanabe 2023, "Tree-structured Parzen estimator: understanding its algorithm components"; the good trials of
+//! several objectives as in Ozaki et al. 2022).
 //!
-//! The good trials make one density, the others another; of some points drawn from the first, the one is taken where the first is
-//! largest beside the second.
+//! The good trials make one density, the others another; of some points drawn from the first, the one is taken where
+//! the first is largest beside the second.
+//!
+//! With several objectives most suggestions draw all parameters together, some each by itself: the first keep what
+//! belongs together, the second put together what was found apart. Measured, both find more than either alone.
 
 use std::ops::Range;
 
@@ -18,8 +22,10 @@ use crate::space::{Point, Space};
 /// Settings of the sampler.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TpeOptions {
-    /// All parameters together, or each by itself.
-    pub multivariate: bool,
+    /// Share of the suggestions that draw all parameters together; the others draw each by itself.
+    pub together: f64,
+    /// Chance that a parameter of a point drawn together comes from another good trial than the point.
+    pub crossing: f64,
     /// Trials that are drawn at random before any is modelled.
     pub startup_trials: usize,
     /// Points that are drawn for each suggestion.
@@ -43,21 +49,21 @@ impl TpeOptions {
     pub fn of(space: &Space, objectives: usize) -> Self {
         let (conditional, single) = (space.is_conditional(), objectives == 1);
         let base = Self {
-            multivariate: single,
+            together: if single { 1.0 } else { 0.75 },
+            crossing: if single { 0.0 } else { 0.3 },
             startup_trials: 10,
             candidates: 24,
             good_share: 0.1,
-            max_good: if single { 25 } else { 100 },
-            max_others: 400,
-            min_bandwidth: Some(0.03),
+            max_good: if single { 25 } else { 50 },
+            max_others: if single { 400 } else { 200 },
+            min_bandwidth: Some(if single { 0.03 } else { 0.05 }),
             categorical_prior: 1.0,
             weigh_by_improvement: false,
         };
         match (conditional, single) {
             (false, true) => Self { good_share: 0.15, weigh_by_improvement: true, ..base },
-            (false, false) => base,
             (true, true) => Self { min_bandwidth: None, categorical_prior: 3.0, ..base },
-            (true, false) => Self { min_bandwidth: None, ..base },
+            (_, false) => base,
         }
     }
 }
@@ -78,7 +84,7 @@ impl Sampler for Tpe {
     fn suggest(&self, space: &Space, history: History<'_>, study_seed: u64, number: u64) -> Result<Point, Error> {
         let mut random = random_of(study_seed, number);
         let Some(split) = Split::of(history, &self.options, &mut random) else { return Ok(space.random(&mut random)) };
-        Ok(if self.options.multivariate {
+        Ok(if self.options.together >= 1.0 || random.unit() < self.options.together {
             self.together(space, &split, &mut random)
         } else {
             self.one_by_one(space, &split, &mut random)
@@ -94,13 +100,17 @@ impl Tpe {
     }
 
     fn together(&self, space: &Space, split: &Split<'_>, random: &mut Random) -> Point {
-        let axes = 0..space.params().len();
+        let (axes, crossing) = (0..space.params().len(), self.options.crossing);
         let good = self.density(space, axes.clone(), &split.good, &split.weights);
         let others = self.density(space, axes, &split.others, &vec![1.0; split.others.len()]);
         let mut scratch = Vec::new();
         let drawn = (0..self.options.candidates.max(1)).map(|_| {
             let kernel = good.kernel(random);
-            let point = space.build(|axis, _| good.draw(kernel, axis, random));
+            let point = space.build(|axis, _| {
+                let crosses = crossing > 0.0 && random.unit() < crossing;
+                let kernel = if crosses { good.kernel(random) } else { kernel };
+                good.draw(kernel, axis, random)
+            });
             let score = good.log_density(&point, &mut scratch) - others.log_density(&point, &mut scratch);
             (score, point)
         });
@@ -162,8 +172,12 @@ impl<'a> Split<'a> {
             true => improvements(history, &good),
             false => vec![1.0; good.len()],
         };
-        let is_good: std::collections::BTreeSet<u64> = good.iter().map(|trial| trial.number).collect();
-        let is_other = |trial: &&Trial| trial.state != TrialState::Failed && !is_good.contains(&trial.number);
+        let mut numbers: Vec<u64> = good.iter().map(|trial| trial.number).collect();
+        numbers.sort_unstable();
+        let mut is_good = numbers.into_iter().peekable();
+        // Numbers rise on both sides.
+        let is_other =
+            |trial: &&Trial| is_good.next_if_eq(&trial.number).is_none() && trial.state != TrialState::Failed;
         let mut others: Vec<&Trial> = history.trials.iter().filter(is_other).collect();
         if others.len() > options.max_others {
             // The newest half, among which are those that run, and any of the others.
@@ -182,20 +196,38 @@ impl<'a> Split<'a> {
 }
 
 fn best_of_one<'a>(history: History<'a>, feasible: &[&'a Trial], wanted: usize) -> Vec<&'a Trial> {
-    let loss = |trial: &Trial| history.directions[0].loss(trial.values[0]);
-    let mut order = feasible.to_vec();
-    let by_loss = |a: &&Trial, b: &&Trial| loss(a).total_cmp(&loss(b)).then(a.number.cmp(&b.number));
-    if order.len() > wanted {
-        order.select_nth_unstable_by(wanted - 1, by_loss);
-        order.truncate(wanted);
-    }
-    order.sort_by(by_loss);
-    order
+    let losses = feasible.iter().map(|trial| history.directions[0].loss(trial.values[0]));
+    lowest(losses, wanted).into_iter().map(|at| feasible[at]).collect()
 }
+
+/// The places of the `wanted` lowest numbers, the lowest first, the first of equals. Holds at most twice as many.
+fn lowest(numbers: impl Iterator<Item = f64>, wanted: usize) -> Vec<usize> {
+    let by_number = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    let mut kept: Vec<(f64, usize)> = Vec::with_capacity(2 * wanted);
+    // What is not lower than this comes too late.
+    let mut limit = f64::INFINITY;
+    for (at, number) in numbers.enumerate() {
+        if number.total_cmp(&limit).is_ge() {
+            continue;
+        }
+        kept.push((number, at));
+        if kept.len() == 2 * wanted {
+            let (_, last, _) = kept.select_nth_unstable_by(wanted - 1, by_number);
+            limit = last.0;
+            kept.truncate(wanted);
+        }
+    }
+    kept.sort_unstable_by(by_number);
+    kept.into_iter().take(wanted).map(|(_, at)| at).collect()
+}
+
+/// Most trials of several objectives that are compared with one another.
+const MAX_COMPARED: usize = 500;
 
 /// Front by front; of the last one those that dominate most together.
 fn best_of_many<'a>(history: History<'a>, feasible: &[&'a Trial], wanted: usize) -> Vec<&'a Trial> {
-    let losses: Vec<Vec<f64>> = feasible.iter().map(|trial| history.losses(trial)).collect();
+    let compared = most_promising(history, feasible, MAX_COMPARED);
+    let losses: Vec<Vec<f64>> = compared.iter().map(|at| history.losses(feasible[*at])).collect();
     let mut chosen: Vec<usize> = Vec::with_capacity(wanted);
     for front in fronts(&losses, wanted) {
         let room = wanted - chosen.len();
@@ -207,7 +239,38 @@ fn best_of_many<'a>(history: History<'a>, feasible: &[&'a Trial], wanted: usize)
         let reference = reference_of(&rows);
         chosen.extend(hypervolume_subset(&rows, &reference, room).into_iter().map(|at| front[at]));
     }
-    chosen.into_iter().map(|at| feasible[at]).collect()
+    chosen.into_iter().map(|at| feasible[compared[at]]).collect()
+}
+
+/// The places of at most `count` trials, so that the work is bounded however long a study or wide a front is. A trial
+/// is as good as its worst objective: the best when all objectives count the same, and when one counts five times as
+/// much.
+fn most_promising(history: History<'_>, feasible: &[&Trial], count: usize) -> Vec<usize> {
+    if feasible.len() <= count {
+        return (0..feasible.len()).collect();
+    }
+    // By objective, from 0 for the best to 1 for the worst.
+    let column = |objective: usize| {
+        let loss = |trial: &&Trial| history.directions[objective].loss(trial.values[objective]);
+        let mut losses: Vec<f64> = feasible.iter().map(loss).collect();
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let range = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max) - least;
+        let scale = if range > 0.0 { 1.0 / range } else { 0.0 };
+        losses.iter_mut().for_each(|loss| *loss = (*loss - least) * scale);
+        losses
+    };
+    let objectives = history.directions.len();
+    let columns: Vec<Vec<f64>> = (0..objectives).map(column).collect();
+    let (mut is_kept, mut worst) = (vec![false; feasible.len()], vec![0.0; feasible.len()]);
+    for favoured in 0..=objectives {
+        worst.fill(0.0);
+        for (objective, column) in columns.iter().enumerate() {
+            let weight = if objective == favoured { 5.0 } else { 1.0 };
+            worst.iter_mut().zip(column).for_each(|(worst, loss)| *worst = f64::max(*worst, weight * loss));
+        }
+        lowest(worst.iter().copied(), count / (objectives + 1)).into_iter().for_each(|at| is_kept[at] = true);
+    }
+    (0..feasible.len()).filter(|at| is_kept[*at]).collect()
 }
 
 /// Pruned trials, those that came farthest first and of equals the better; then those that break constraints, the least first.
@@ -237,5 +300,63 @@ fn improvements(history: History<'_>, good: &[&Trial]) -> Vec<f64> {
         gains.iter().map(|gain| gain / mean + 1e-2).collect()
     } else {
         vec![1.0; good.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::history::Direction;
+
+    fn trials(rows: &[Vec<f64>]) -> Vec<Trial> {
+        let trial = |(values, number): (&Vec<f64>, u64)| Trial {
+            number,
+            state: TrialState::Complete,
+            point: Point(vec![Some(0.5)]),
+            values: values.clone(),
+            violation: 0.0,
+            reports: Vec::new(),
+        };
+        rows.iter().zip(0..).map(trial).collect()
+    }
+
+    #[test]
+    fn of_a_long_study_the_best_trials_are_compared() {
+        for objectives in 2..=4 {
+            // Most rows lie on a front that is behind another of few.
+            let mut random = Random::new(objectives as u64, 3);
+            let mut row = |least: f64| {
+                let parts: Vec<f64> = (0..objectives).map(|_| -(1.0 - random.unit()).ln()).collect();
+                let total: f64 = parts.iter().sum();
+                parts.into_iter().map(|part| least + part / total).collect::<Vec<f64>>()
+            };
+            let mut rows: Vec<Vec<f64>> = (0..5_000).map(|_| row(1.0)).collect();
+            let best: Vec<usize> = (0..30).map(|at| at * 150 + 7).collect();
+            best.iter().for_each(|at| rows[*at] = row(0.0));
+            let trials = trials(&rows);
+            let feasible: Vec<&Trial> = trials.iter().collect();
+            let directions = vec![Direction::Minimize; objectives];
+            let history = History { directions: &directions, trials: &trials };
+            let kept = most_promising(history, &feasible, MAX_COMPARED);
+            assert!(kept.len() <= MAX_COMPARED && kept.is_sorted());
+            assert!(best.iter().all(|at| kept.contains(at)), "{objectives}");
+            let mut good: Vec<u64> = best_of_many(history, &feasible, 30).iter().map(|it| it.number).collect();
+            good.sort_unstable();
+            assert_eq!(good, best.iter().map(|at| *at as u64).collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_lowest_are_those_of_a_sorted_list(seed in any::<u64>(), count in 0usize..300, wanted in 1usize..40) {
+            let mut random = Random::new(seed, 1);
+            let numbers: Vec<f64> = (0..count).map(|_| random.below(50) as f64 - 25.0).collect();
+            let mut order: Vec<usize> = (0..count).collect();
+            order.sort_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
+            order.truncate(wanted);
+            prop_assert_eq!(lowest(numbers.into_iter(), wanted), order);
+        }
     }
 }
