@@ -2,15 +2,16 @@
 """make bench-studies: the search beside Optuna's on the same problems and seeds.
 
 Regret is the best value less the known optimum, hypervolume that up to the problem's reference point. Each number is the median over the
-seeds, which no setting was chosen by; the table below has the quartiles.
+seeds, which no setting was chosen by; the table below has the quartiles. A problem takes ten minutes, most of them the peer's: what is
+done is kept in the folder of scratch files, and a run that was broken off goes on with the next problem.
 """
+import json
 import os
 import statistics
-import sys
-from pathlib import Path
+import tempfile
 
-from common import OWN_PEERS, PEERS, alone, finish, peer_python, row, run_json, say
-from tenor import arguments, binaries
+from common import OWN_PEERS, PEERS, WORK, alone, finish, peer_python, row, run_json, say
+from tenor import Server, arguments, bench, binaries
 
 PROBLEMS = {"branin": 1.0, "hartmann6": 1.1, "clf": 1.1, "zdt1": 0.99, "zdt2": 0.99, "dtlz2": 0.99, "clf_mo": 0.99}
 MARKS = [60, 100, 200]
@@ -20,6 +21,32 @@ OPTIMA = {"branin": 0.39788735772973816, "hartmann6": -3.322368011415, "clf": 0.
 def quartiles(values):
     q = statistics.quantiles(values, n=4)
     return f"{q[1]:.4g} [{q[0]:.4g}, {q[2]:.4g}]"
+
+
+def kept(problem, key, work):
+    """What `work` gives, or gave before for the same key."""
+    file = WORK / "studies" / f"{problem}.json"
+    if file.exists() and (found := json.loads(file.read_text()))["key"] == json.loads(json.dumps(key)):
+        return found["found"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    found = work()
+    file.write_text(json.dumps({"key": key, "found": found}))
+    return json.loads(file.read_text())["found"]
+
+
+def asked(folder):
+    """Times of `Suggest` at a server with SQLite, its commit included."""
+    rows = []
+    for objectives in (1, 2):
+        say(f"suggestions of a server, {objectives} objective(s)")
+        with tempfile.TemporaryDirectory() as home, Server(folder, home) as server:
+            found = bench(folder, "asking", "--server", f"http://{server.address}", "--objectives", objectives)
+        first = found["100"]["p95_ms"]
+        for length, took in found.items():
+            limit = 3 * first if length != "100" else None
+            rows.append(alone(f"Suggest at {int(length):,} trials, {objectives} objective(s), p95", took["p95_ms"], "ms", limit,
+                              reason="target: 3 times that at 100 trials"))
+    return rows
 
 
 def main():
@@ -35,11 +62,13 @@ def main():
         if options.problems and problem not in options.problems.split(","):
             continue
         say(problem)
-        of = ["--problem", problem, *common, "--marks", ",".join(map(str, marks))]
-        ours = run_json([folder / "tenor-bench", "studies", *of])
-        chance = run_json([folder / "tenor-bench", "studies", *of, "--sampler", "random", "--overhead", "100"])
-        peers = {name: run_json([python, OWN_PEERS / "studies.py", *of, "--sampler", name, *(["--overhead", ""] if name != "default" else [])],
-                                env=os.environ | {"TENOR_PEERS": str(PEERS)}) for name in ("default", "multivariate_group")}
+        of = ["--problem", problem, *map(str, common), "--marks", ",".join(map(str, marks))]
+        ours, chance, peers = kept(problem, [of, (folder / "tenor-bench").stat().st_mtime], lambda: (
+            run_json([folder / "tenor-bench", "studies", *of]),
+            run_json([folder / "tenor-bench", "studies", *of, "--sampler", "random", "--overhead", "100"]),
+            {name: run_json([python, OWN_PEERS / "studies.py", *of, "--sampler", name, *(["--overhead", ""] if name != "default" else [])],
+                            env=os.environ | {"TENOR_PEERS": str(PEERS)}) for name in ("default", "multivariate_group")},
+        ))
         optimum, single = OPTIMA.get(problem), problem in OPTIMA
         score = lambda side, mark: [value - optimum if single else value for value in side["scores"][str(mark)]]
         for mark in marks:
@@ -54,6 +83,8 @@ def main():
             lines.append(f"| {problem}, {mark} | " + " | ".join(map(quartiles, values)) + " |")
         for length, least in (("100", 10.0), ("1000", 5.0)):
             table.append(row(f"{problem}: a suggestion at {length} trials", ours["suggest_ms"][length], peers["default"]["suggest_ms"][length], "ms", least))
+    if not options.problems:
+        table += asked(folder)
     sections = [["## Medians with quartiles", "", f"Over {options.seeds} seeds from {options.first_seed} on; regret for one objective, else hypervolume.", "", *lines]]
     finish("studies", table, "make bench-studies", ["Tenor: `tpe` at its defaults; Optuna 5"], sections, whole=not options.problems and options.seeds >= 40)
 

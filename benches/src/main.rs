@@ -1,6 +1,7 @@
 //! `tenor-bench`: Tenor's side of the bench commands. Each subcommand prints one JSON object; the drivers beside it in
 //! Python start servers and peers, alternate them, and make the tables.
 
+mod asking;
 mod database;
 mod echo;
 mod load;
@@ -26,6 +27,8 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Asks a server for points of a study that grows
+    Asking(asking::Asking),
     /// Makes an empty database on a PostgreSQL server
     Database(database::Database),
     /// Answers predictions without predicting, until it is stopped
@@ -65,6 +68,7 @@ fn run(command: Command) -> anyhow::Result<serde_json::Value> {
     };
     builder.enable_all().build()?.block_on(async {
         match command {
+            Command::Asking(asking) => asking.run().await,
             Command::Database(database) => database.run().await,
             Command::Echo(echo) => echo.run().await,
             Command::Load(load) => load.run().await,

@@ -40,9 +40,11 @@ pub struct Selected {
 }
 
 impl Policy {
+    /// The winner; `names` of the objectives are for its reason.
+    ///
     /// # Errors
     /// `NO_FEASIBLE_TRIAL` when nothing can be chosen; a wrong index or tolerance.
-    pub fn select(&self, history: History<'_>) -> Result<Selected, Error> {
+    pub fn select(&self, history: History<'_>, names: &[&str]) -> Result<Selected, Error> {
         let trials: Vec<&Trial> = history.feasible().collect();
         if trials.is_empty() {
             let text = "no trial is complete and keeps the constraints; run more trials, or loosen them";
@@ -50,24 +52,29 @@ impl Policy {
         }
         let losses: Vec<Vec<f64>> = trials.iter().map(|trial| history.losses(trial)).collect();
         match self {
-            Self::Lexicographic { order, tolerances } => lexicographic(history, &trials, &losses, order, tolerances),
-            Self::Knee => Ok(knee(history, &trials, &losses)),
-            Self::OneStandardError { errors } => one_standard_error(&trials, &losses, errors),
+            Self::Lexicographic { order, tolerances } => lexicographic(history, names, &trials, &losses, (order, tolerances)),
+            Self::Knee => Ok(knee(history, names, &trials, &losses)),
+            Self::OneStandardError { errors } => one_standard_error(names, &trials, &losses, errors),
         }
     }
 }
 
-fn shown(trial: &Trial) -> String {
-    let values: Vec<String> = trial.values.iter().map(|value| format!("{value:.6}")).collect();
+fn name<'a>(names: &[&'a str], objective: usize) -> &'a str {
+    names.get(objective).copied().unwrap_or("an objective")
+}
+
+fn shown(names: &[&str], trial: &Trial) -> String {
+    let value = |(at, value): (usize, &f64)| format!("{} {value:.6}", name(names, at));
+    let values: Vec<String> = trial.values.iter().enumerate().map(value).collect();
     format!("trial {} ({})", trial.number, values.join(", "))
 }
 
 fn lexicographic(
     history: History<'_>,
+    names: &[&str],
     trials: &[&Trial],
     losses: &[Vec<f64>],
-    order: &[usize],
-    tolerances: &[f64],
+    (order, tolerances): (&[usize], &[f64]),
 ) -> Result<Selected, Error> {
     let objectives = history.directions.len();
     if let Some(wrong) = order.iter().find(|at| **at >= objectives) {
@@ -86,17 +93,18 @@ fn lexicographic(
         let best = left.iter().map(|at| losses[*at][objective]).fold(f64::INFINITY, f64::min);
         let tolerance = tolerances.get(place).copied().unwrap_or(0.0);
         left.retain(|at| losses[*at][objective] <= best + tolerance);
-        steps.push(format!("{} within {tolerance} of the best by objective {objective}", left.len()));
+        let how = if tolerance > 0.0 { format!("within {tolerance} of the best") } else { "best".to_owned() };
+        steps.push(format!("{} {how} by {}", left.len(), name(names, objective)));
         if left.len() == 1 {
             break;
         }
     }
     let winner = trials[left[0]];
-    let reason = format!("{}: of {} trials {}", shown(winner), trials.len(), steps.join(", then "));
+    let reason = format!("{}: of {} trials {}", shown(names, winner), trials.len(), steps.join(", then "));
     Ok(Selected { number: winner.number, reason })
 }
 
-fn knee(history: History<'_>, trials: &[&Trial], losses: &[Vec<f64>]) -> Selected {
+fn knee(history: History<'_>, names: &[&str], trials: &[&Trial], losses: &[Vec<f64>]) -> Selected {
     let front = crate::pareto::front(losses);
     let objectives = history.directions.len();
     let range = |objective: usize| {
@@ -117,7 +125,7 @@ fn knee(history: History<'_>, trials: &[&Trial], losses: &[Vec<f64>]) -> Selecte
     let winner = trials[order[0]];
     let reason = format!(
         "{}: the knee of a front of {}, {:.3} below the plane through its ends in parts of its ranges",
-        shown(winner),
+        shown(names, winner),
         front.len(),
         1.0 - relative(order[0])
     );
@@ -125,6 +133,7 @@ fn knee(history: History<'_>, trials: &[&Trial], losses: &[Vec<f64>]) -> Selecte
 }
 
 fn one_standard_error(
+    names: &[&str],
     trials: &[&Trial],
     losses: &[Vec<f64>],
     errors: &std::collections::BTreeMap<u64, f64>,
@@ -148,10 +157,11 @@ fn one_standard_error(
     good.sort_by(by(if losses[best].len() > 1 { 1 } else { 0 }));
     let winner = trials[good[0]];
     let reason = format!(
-        "{}: the lowest second objective of {} trials within one standard error ({error:.6}) of {}",
-        shown(winner),
+        "{}: the best by {} of {} trials within one standard error ({error:.6}) of {}",
+        shown(names, winner),
+        name(names, usize::from(losses[best].len() > 1)),
         good.len(),
-        shown(trials[best])
+        shown(names, trials[best])
     );
     Ok(Selected { number: winner.number, reason })
 }
@@ -175,7 +185,7 @@ mod tests {
     }
 
     fn selected(policy: &Policy, directions: &[Direction], trials: &[Trial]) -> u64 {
-        let found = policy.select(History { directions, trials }).unwrap();
+        let found = policy.select(History { directions, trials }, &["quality", "time"]).unwrap();
         assert!(found.reason.contains(&format!("trial {}", found.number)), "{}", found.reason);
         found.number
     }
@@ -193,8 +203,8 @@ mod tests {
         assert_eq!(selected(&by(&[0], &[0.02]), &QUALITY_AND_TIME, &all), 0);
         assert_eq!(selected(&by(&[1], &[]), &QUALITY_AND_TIME, &all), 3);
         let history = History { directions: &QUALITY_AND_TIME, trials: &all };
-        assert_eq!(by(&[2], &[]).select(history).unwrap_err().violations[0].field, "policy.order");
-        assert_eq!(by(&[0], &[-1.0]).select(history).unwrap_err().violations[0].field, "policy.tolerances");
+        assert_eq!(by(&[2], &[]).select(history, &[]).unwrap_err().violations[0].field, "policy.order");
+        assert_eq!(by(&[0], &[-1.0]).select(history, &[]).unwrap_err().violations[0].field, "policy.tolerances");
     }
 
     #[test]
@@ -218,6 +228,6 @@ mod tests {
         let mut all = trials(&[&[0.9, 1.0]]);
         all[0].violation = 1.0;
         let history = History { directions: &QUALITY_AND_TIME, trials: &all };
-        assert_eq!(Policy::Knee.select(history).unwrap_err().reason, "NO_FEASIBLE_TRIAL");
+        assert_eq!(Policy::Knee.select(history, &[]).unwrap_err().reason, "NO_FEASIBLE_TRIAL");
     }
 }

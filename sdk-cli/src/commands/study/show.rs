@@ -121,7 +121,13 @@ pub(super) async fn best(study: String, policy: Option<Policy>, refit: bool, con
         true => studies.refit_best(study, policy).await?,
         false => studies.best(study, policy).await?,
     };
-    context.item(&found)?;
+    if !context.is_table() {
+        return context.item(&found);
+    }
+    if let Some(trial) = &found.trial {
+        context.item(trial)?;
+    }
+    writeln!(context.out, "\n{}", clip(&found.reason, 1000))?;
     if !found.run_id.is_empty() {
         let run = text(&Value::String(found.run_id), 60);
         context.note(&format!("it is fitted again in run {run}: `tenor run describe` shows how it goes"))?;

@@ -57,7 +57,8 @@ impl Studies<'_> {
 
 impl Loaded {
     fn select(&self, policy: &PolicySpec) -> Result<(Selected, Trial), Error> {
-        let selected = policy.policy(&self.spec, &self.trials)?.select(self.history())?;
+        let names: Vec<&str> = self.spec.objectives.iter().map(|objective| objective.metric.as_str()).collect();
+        let selected = policy.policy(&self.spec, &self.trials)?.select(self.history(), &names)?;
         let number = i64::try_from(selected.number).map_err(Error::internal)?;
         let trial = self.trial(number).filter(|trial| trial.state == TrialState::Complete).cloned();
         Ok((selected, trial.ok_or_else(gone)?))

@@ -337,6 +337,10 @@ impl PolicySpec {
             }
             Self::Knee => Policy::Knee,
             Self::OneStandardError => {
+                if spec.objectives.len() < 2 {
+                    let text = "of one standard error needs a second objective, which decides among those that are as good";
+                    return Err(Error::invalid("policy", text));
+                }
                 let key = spec.objectives.first().map_or_else(String::new, |it| format!("{}{STANDARD_ERROR}", it.metric));
                 let error = |trial: &Trial| Some((trial.number.unsigned_abs(), *trial.metrics.get(&key)?));
                 Policy::OneStandardError { errors: trials.iter().filter_map(error).collect() }
