@@ -1,5 +1,6 @@
 //! A writer of HTML pages that stand alone: one file, no script, no request to anywhere.
 
+mod scripted;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -30,6 +30,7 @@ pub mod serve;
 pub mod slices;
 pub mod state;
 mod statistics;
+pub mod study_page;
 #[cfg(test)]
 mod testing;
 pub mod threshold;
