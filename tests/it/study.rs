@@ -201,8 +201,11 @@ async fn a_stopped_study_cancels_its_trials_and_a_paused_one_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_servers_and_workers_end_in_exactly_the_trials_of_the_budget() {
-    const QUICK: [(&str, &str); 3] =
-        [("TENOR_QUEUE__LEASE_MS", "1500"), ("TENOR_QUEUE__HEARTBEAT_MS", "300"), ("TENOR_QUEUE__SQLITE_POLL_MS", "20")];
+    const QUICK: [(&str, &str); 3] = [
+        ("TENOR_QUEUE__LEASE_MS", "1500"),
+        ("TENOR_QUEUE__HEARTBEAT_MS", "300"),
+        ("TENOR_QUEUE__SQLITE_POLL_MS", "20"),
+    ];
     let files = tempfile::tempdir().unwrap();
     let file = reviews(files.path(), 1_500, 0.0);
     for database in databases().await {
@@ -211,7 +214,8 @@ async fn killed_servers_and_workers_end_in_exactly_the_trials_of_the_budget() {
         let datasets = server.client.datasets();
         let upload = datasets.upload_file(&file, |_, _| {}).await.unwrap();
         datasets.import(NewImport::new("reviews", upload.id)).await.unwrap();
-        let split = datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": "binary" }))).await.unwrap();
+        let split =
+            datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": "binary" }))).await.unwrap();
         // Created before its split is there: the trials wait for it.
         let study = NewStudy::new("s").kinds(["logreg"]).maximize("macro_f1").budget(budget(30));
         server.client.studies().create(study.training(training(&split.id))).await.unwrap();

@@ -186,7 +186,11 @@ impl Study {
     }
     /// Which parameters matter for an objective; without one, for the only one or for being on an early front.
     #[graphql(complexity = "many_cost(10, child_complexity)")]
-    async fn importance(&self, context: &Context<'_>, objective: Option<String>) -> Result<Option<Vec<ParamImportance>>> {
+    async fn importance(
+        &self,
+        context: &Context<'_>,
+        objective: Option<String>,
+    ) -> Result<Option<Vec<ParamImportance>>> {
         let read = scope(context).read().await;
         let found = read.studies().importance(self.0.id.as_str(), objective.as_deref()).await?;
         let params = found.params.into_iter().map(|param| ParamImportance {

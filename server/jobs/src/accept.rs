@@ -43,7 +43,10 @@ impl Acceptance for JobAcceptance {
             return Ok(());
         }
         let names: Vec<&str> = scores.copied().collect();
-        let text = format!("is `{metric}`, which trials do not measure; there are {}, f1/<class> and the like", names.join(", "));
+        let text = format!(
+            "is `{metric}`, which trials do not measure; there are {}, f1/<class> and the like",
+            names.join(", ")
+        );
         Err(Error::invalid("metric", text))
     }
 }

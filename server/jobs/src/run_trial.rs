@@ -35,7 +35,8 @@ impl RunTrial {
     pub(crate) async fn run(self, jobs: &Jobs, context: &JobContext) -> Result<Value, JobError> {
         let caller = Caller { traceparent: context.job.traceparent.clone(), principal: "worker".to_owned() };
         let (studies, fence) = (jobs.platform.studies(), context.fence());
-        let Some(BegunTrial { study, spec, trial }) = studies.begin_trial(&caller, &fence, &self.study_id).await? else {
+        let Some(BegunTrial { study, spec, trial }) = studies.begin_trial(&caller, &fence, &self.study_id).await?
+        else {
             jobs.rows.clear();
             return Ok(json!({ "trial": null }));
         };
@@ -46,7 +47,11 @@ impl RunTrial {
         };
         let split = jobs.platform.splits().get(&training.split_id).await?;
         let Some(outcome) = split.outcome.filter(|_| split.state == State::Succeeded) else {
-            return Err(JobError::fail(anyhow::anyhow!("split {} is {}; trials need a succeeded one", split.id, split.state)));
+            return Err(JobError::fail(anyhow::anyhow!(
+                "split {} is {}; trials need a succeeded one",
+                split.id,
+                split.state
+            )));
         };
         let rows = jobs.rows.load(jobs, &outcome).await?;
         let (kind, params) = training.of(&trial.params);

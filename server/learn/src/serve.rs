@@ -65,7 +65,8 @@ pub fn measure_latency(
         for text in &texts {
             let started = Instant::now();
             // Refused or not: that is what a caller waits for.
-            let _ = answer(model, ContractMode::Impute, &Input { text, numeric: &[] }, &mut buffers, &mut probabilities);
+            let _ =
+                answer(model, ContractMode::Impute, &Input { text, numeric: &[] }, &mut buffers, &mut probabilities);
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64() * 1e6);
             }

@@ -33,8 +33,9 @@ pub use run::{
 pub use search::{parse_filter, parse_order};
 pub use split::Splits;
 pub use study::{
-    BegunTrial, Budget, Chosen, Constraint, KIND_PARAM, NewReport, NewStudy, Objective, PolicySpec, PrunerSpec, STANDARD_ERROR, SearchTrials,
-    Studies, StudyChange, StudyChanges, StudyImportance, StudyOutcome, StudyPatch, StudySpec, StudyTraining, Suggested, TrialEnd,
+    BegunTrial, Budget, Chosen, Constraint, KIND_PARAM, NewReport, NewStudy, Objective, PolicySpec, PrunerSpec,
+    STANDARD_ERROR, SearchTrials, Studies, StudyChange, StudyChanges, StudyImportance, StudyOutcome, StudyPatch,
+    StudySpec, StudyTraining, Suggested, TrialEnd,
 };
 pub use tenor_queue::{Fence, JobFilter};
 pub use tenor_tune::{Direction, Param, SamplerKind};

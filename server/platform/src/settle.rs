@@ -43,7 +43,9 @@ impl Platform {
     pub(crate) async fn requeue(&self, id: JobId) -> Result<Job, Error> {
         let row = row_of(&self.queue.get(id).await?);
         if let Row::Study(study) = row {
-            let text = format!("job {id} ran a trial of study {study}, which has gone on without it; enqueue its point again instead");
+            let text = format!(
+                "job {id} ran a trial of study {study}, which has gone on without it; enqueue its point again instead"
+            );
             return Err(Error::precondition("JOB_SUPERSEDED", text));
         }
         let mut requeue = self.queue.begin_requeue(id).await?;

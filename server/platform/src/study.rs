@@ -8,6 +8,7 @@ mod filter;
 mod job;
 mod locked;
 mod read;
+mod report;
 mod spec;
 mod watch;
 

@@ -11,8 +11,8 @@ use tenor_domain::predict::{
 use tenor_domain::{ContractMode, Error, ErrorKind, FieldViolation, PredictionId};
 use tenor_features::Stop;
 use tenor_features::contract::{Input, NumericValue, Violation};
-use tenor_learn::occlusion::{MAX_TOKENS, occlusion};
 use tenor_learn::label_of;
+use tenor_learn::occlusion::{MAX_TOKENS, occlusion};
 use tenor_learn::serve::{Buffers, answer};
 
 use crate::cache::{Absent, Cache, Entry, Serving};

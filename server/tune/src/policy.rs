@@ -52,7 +52,9 @@ impl Policy {
         }
         let losses: Vec<Vec<f64>> = trials.iter().map(|trial| history.losses(trial)).collect();
         match self {
-            Self::Lexicographic { order, tolerances } => lexicographic(history, names, &trials, &losses, (order, tolerances)),
+            Self::Lexicographic { order, tolerances } => {
+                lexicographic(history, names, &trials, &losses, (order, tolerances))
+            }
             Self::Knee => Ok(knee(history, names, &trials, &losses)),
             Self::OneStandardError { errors } => one_standard_error(names, &trials, &losses, errors),
         }

@@ -45,7 +45,8 @@ fn print(context: &mut Context<'_>, lines: Vec<String>) -> Result {
 fn columns(study: &Study, trials: &[Value]) -> Vec<String> {
     let mut columns = vec!["number".to_owned(), "state".to_owned()];
     columns.extend(study.objectives.iter().map(|objective| format!("metrics.{}", objective.metric)));
-    let mut params: Vec<&String> = trials.iter().filter_map(|trial| trial["params"].as_object()).flat_map(|it| it.keys()).collect();
+    let mut params: Vec<&String> =
+        trials.iter().filter_map(|trial| trial["params"].as_object()).flat_map(|it| it.keys()).collect();
     params.sort();
     params.dedup();
     columns.extend(params.into_iter().map(|param| format!("params.{param}")));

@@ -112,8 +112,11 @@ fn values(study: &Study, trial: &Trial) -> String {
         .iter()
         .map(|objective| format!("{} {}", clip(&objective.metric, 40), value(&objective.metric)))
         .collect();
-    let params: Vec<String> =
-        trial.params.iter().map(|(key, value)| clip(&format!("{key}={}", crate::output::text(&value.to_json(), 30)), 60)).collect();
+    let params: Vec<String> = trial
+        .params
+        .iter()
+        .map(|(key, value)| clip(&format!("{key}={}", crate::output::text(&value.to_json(), 30)), 60))
+        .collect();
     format!("{}  {}", values.join(", "), params.join(" "))
 }
 

@@ -8,7 +8,8 @@ use tenor_domain::{
     AliasName, CalibrationMethod, Clock, Error, Etag, ExperimentName, ModelName, RequestId, RunId, SplitId,
 };
 use tenor_platform::{
-    CompareRuns, ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, Runs, SearchRuns, TrainRows, TrainSpec,
+    CompareRuns, ExperimentPatch, NewArtifact, NewExperiment, NewRun, Platform, RunPatch, Runs, SearchRuns, TrainRows,
+    TrainSpec,
 };
 use tenor_proto::v1 as pb;
 use tenor_proto::v1::experiment_service_server::ExperimentService;

@@ -95,10 +95,7 @@ impl StudyService for Studies {
         let caller = caller(request.metadata());
         let request = request.into_inner();
         let suggested = self.studies().suggest(&caller, &request.study, &request.client_id).await.map_err(status)?;
-        Ok(Response::new(pb::SuggestResponse {
-            trial: Some(encode::trial(suggested.trial)),
-            again: suggested.again,
-        }))
+        Ok(Response::new(pb::SuggestResponse { trial: Some(encode::trial(suggested.trial)), again: suggested.again }))
     }
 
     async fn enqueue_trials(&self, request: Request<pb::EnqueueTrialsRequest>) -> Answer<pb::EnqueueTrialsResponse> {

@@ -283,7 +283,8 @@ mod tests {
 
     #[test]
     fn folds_are_averaged_and_counts_added_up() {
-        let fold = |f1: f64, hits: f64| BTreeMap::from([("f1".to_owned(), f1), ("feature_block_hits".to_owned(), hits)]);
+        let fold =
+            |f1: f64, hits: f64| BTreeMap::from([("f1".to_owned(), f1), ("feature_block_hits".to_owned(), hits)]);
         let found = mean(&[fold(0.5, 1.0), fold(0.7, 0.0)]);
         assert!((found["f1"] - 0.6).abs() < 1e-12 && found["feature_block_hits"] == 1.0);
         assert!((found["f1_se"] - 0.1).abs() < 1e-12, "{found:?}");

@@ -33,7 +33,8 @@ impl RowsCache {
             return Ok(rows);
         }
         let scratch = jobs.scratch()?;
-        let (at_train, at_validation) = (scratch.path().join("train.parquet"), scratch.path().join("validation.parquet"));
+        let (at_train, at_validation) =
+            (scratch.path().join("train.parquet"), scratch.path().join("validation.parquet"));
         jobs.platform.blobs().get_to_file(&train, &at_train).await?;
         jobs.platform.blobs().get_to_file(&validation, &at_validation).await?;
         let contract = outcome.contract.clone();

@@ -23,8 +23,8 @@ use tenor_learn::{
 };
 
 use super::Parts;
-use crate::run_trial::load_examples;
 use crate::kept::{Kept, RunCheckpoints};
+use crate::run_trial::load_examples;
 
 /// Everything that the blocking part needs.
 pub(super) struct Training {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenor_domain::{
-    AliasName, CalibrationMethod, Caller, Error, Etag, ExperimentId, ExperimentName, JobId, Metric, ModelName, ParamValue,
-    RequestId, Run, RunId, SplitId, State, Tags,
+    AliasName, CalibrationMethod, Caller, Error, Etag, ExperimentId, ExperimentName, JobId, Metric, ModelName,
+    ParamValue, RequestId, Run, RunId, SplitId, State, Tags,
 };
 use tenor_store::{Tx, experiment, run, split};
 

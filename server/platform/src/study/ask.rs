@@ -203,7 +203,8 @@ impl Locked<'_> {
                 Some(value) if value.is_finite() => values.push(*value),
                 Some(value) => return Err(Error::invalid(field(), format!("must be finite, got {value}"))),
                 None => {
-                    let text = "is missing: a report has every metric that trials are pruned by; repeat what does not change";
+                    let text =
+                        "is missing: a report has every metric that trials are pruned by; repeat what does not change";
                     return Err(Error::invalid(field(), text));
                 }
             }

@@ -42,11 +42,8 @@ impl Studies<'_> {
         let policy = policy.unwrap_or(&spec.policy);
         let (selected, trial) = locked.loaded()?.select(policy)?;
         let run_id = locked.refit(caller, &trial, &selected.reason).await?;
-        let outcome = StudyOutcome {
-            trial: Some(trial.number),
-            reason: selected.reason.clone(),
-            run_id: Some(run_id.clone()),
-        };
+        let outcome =
+            StudyOutcome { trial: Some(trial.number), reason: selected.reason.clone(), run_id: Some(run_id.clone()) };
         locked.study.outcome = Some(serde_json::to_value(&outcome).map_err(Error::internal)?);
         locked.next_revision();
         locked.wake_queue();
@@ -76,8 +73,7 @@ impl Locked<'_> {
             }
             Err(error) => return Err(error),
         };
-        let mut outcome =
-            StudyOutcome { trial: Some(trial.number), reason: selected.reason.clone(), run_id: None };
+        let mut outcome = StudyOutcome { trial: Some(trial.number), reason: selected.reason.clone(), run_id: None };
         if spec.training.as_ref().is_some_and(|training| training.refit) {
             match self.refit(caller, &trial, &selected.reason).await {
                 Ok(run_id) => outcome.run_id = Some(run_id),
@@ -97,7 +93,8 @@ impl Locked<'_> {
         let (kind, params) = training.of(&trial.params);
         let rows = if training.calibration.is_some() { TrainRows::Train } else { TrainRows::TrainAndValidation };
         let study = &self.study.name;
-        let tags = [("study", study.to_string()), ("trial", trial.number.to_string()), ("chosen_because", why.to_owned())];
+        let tags =
+            [("study", study.to_string()), ("trial", trial.number.to_string()), ("chosen_because", why.to_owned())];
         let spec = TrainSpec {
             experiment: training.experiment.clone(),
             split_id: training.split_id.clone(),

@@ -11,10 +11,10 @@ use tenor_store::{Tx, split, study};
 use tenor_tune::history::random_of;
 use tenor_tune::{History, Space};
 
+use super::Studies;
 use super::ask::within;
 use super::locked::Locked;
 use super::spec::{StudySpec, StudyTraining};
-use super::Studies;
 use crate::check;
 use crate::find;
 use crate::idempotency::{Request, deleted_since};

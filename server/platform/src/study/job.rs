@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tenor_domain::{Caller, Error, ErrorKind, JobId, State, Study, StudyId, StudyState, Trial, TrialReport, TrialState};
+use tenor_domain::{
+    Caller, Error, ErrorKind, JobId, State, Study, StudyId, StudyState, Trial, TrialReport, TrialState,
+};
 use tenor_queue::Fence;
 use tenor_store::Tx;
 
@@ -80,7 +82,14 @@ impl Studies<'_> {
 
     /// The job ended without success, and its trial with it. One that failed before its trial began fails the study: so would the
     /// next. Commits.
-    pub(crate) async fn job_ended(&self, tx: Tx, job: JobId, id: &StudyId, state: State, why: &str) -> Result<(), Error> {
+    pub(crate) async fn job_ended(
+        &self,
+        tx: Tx,
+        job: JobId,
+        id: &StudyId,
+        state: State,
+        why: &str,
+    ) -> Result<(), Error> {
         let mut locked = match Locked::lock(self.0, tx, id).await {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
             locked => locked?,

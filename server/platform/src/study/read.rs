@@ -89,13 +89,6 @@ impl Studies<'_> {
     }
 }
 
-impl Studies<'_> {
-    pub async fn report_page(&self, study: &str) -> Result<String, Error> {
-        let (_, _guard) = self.load(study).await?;
-        Ok(String::new())
-    }
-}
-
 fn place(spec: &StudySpec, name: &str) -> Result<usize, Error> {
     let place = spec.objectives.iter().position(|objective| objective.metric == name);
     place.ok_or_else(|| {

@@ -326,7 +326,8 @@ impl PolicySpec {
             Self::Lexicographic { order, tolerances } => {
                 let place = |name: &String| {
                     let place = spec.objectives.iter().position(|objective| objective.metric == *name);
-                    place.ok_or_else(|| Error::invalid("policy.order", format!("names `{name}`, which is no objective")))
+                    place
+                        .ok_or_else(|| Error::invalid("policy.order", format!("names `{name}`, which is no objective")))
                 };
                 let order: Vec<usize> = order.iter().map(place).collect::<Result<_, _>>()?;
                 if tolerances.len() > order.len() || !tolerances.iter().all(|it| it.is_finite() && *it >= 0.0) {
@@ -338,10 +339,12 @@ impl PolicySpec {
             Self::Knee => Policy::Knee,
             Self::OneStandardError => {
                 if spec.objectives.len() < 2 {
-                    let text = "of one standard error needs a second objective, which decides among those that are as good";
+                    let text =
+                        "of one standard error needs a second objective, which decides among those that are as good";
                     return Err(Error::invalid("policy", text));
                 }
-                let key = spec.objectives.first().map_or_else(String::new, |it| format!("{}{STANDARD_ERROR}", it.metric));
+                let key =
+                    spec.objectives.first().map_or_else(String::new, |it| format!("{}{STANDARD_ERROR}", it.metric));
                 let error = |trial: &Trial| Some((trial.number.unsigned_abs(), *trial.metrics.get(&key)?));
                 Policy::OneStandardError { errors: trials.iter().filter_map(error).collect() }
             }
@@ -354,7 +357,10 @@ impl StudyTraining {
         let chosen = space.iter().any(|param| param.name == KIND_PARAM);
         match (chosen, self.kind.is_empty()) {
             (true, false) => {
-                return Err(Error::invalid("training.kind", "must be empty, because `kind` is a parameter of the space"));
+                return Err(Error::invalid(
+                    "training.kind",
+                    "must be empty, because `kind` is a parameter of the space",
+                ));
             }
             (false, true) => {
                 let text = "must name a model kind, or `kind` must be a parameter of the space";

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use tenor_domain::{
-    Error, ErrorKind, PageRequest, ParamValue, Study, StudyName, StudyState, Tags, Trial, TrialState,
-};
+use tenor_domain::{Error, ErrorKind, PageRequest, ParamValue, Study, StudyName, StudyState, Tags, Trial, TrialState};
 use tenor_platform::{
     Budget, Constraint, Direction, NewReport, NewStudy, Objective, PolicySpec, PrunerSpec, SamplerKind, SearchTrials,
     StudySpec, TrialEnd,

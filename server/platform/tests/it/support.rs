@@ -12,7 +12,8 @@ use tenor_domain::{
     RunId, Split, SplitOutcome, SplitPart, State, Tags, Timestamp, UploadId,
 };
 use tenor_platform::{
-    ImportRequest, ModelFacts, NewDeployment, NewExperiment, NewRun, Platform, RunPatch, TrainRows, TrainSpec, TrainedModel,
+    ImportRequest, ModelFacts, NewDeployment, NewExperiment, NewRun, Platform, RunPatch, TrainRows, TrainSpec,
+    TrainedModel,
 };
 use tenor_queue::{Queue, QueueOptions};
 use tenor_store::Blobs;

@@ -174,11 +174,7 @@ pub async fn insert_report(
 }
 
 /// The reports after a revision of the study, by number of the trial and step, each with its own revision.
-pub async fn reports_since(
-    tx: &mut Tx,
-    study: &StudyId,
-    revision: i64,
-) -> Result<Vec<(i64, i64, TrialReport)>, Error> {
+pub async fn reports_since(tx: &mut Tx, study: &StudyId, revision: i64) -> Result<Vec<(i64, i64, TrialReport)>, Error> {
     let rows: Vec<ReportRow> = all!(tx, ReportRow, REPORTS_SINCE, study.as_str(), revision)?;
     let decode = |row: ReportRow| {
         let id = format!("{}/{}/{}", row.study_id, row.number, row.step);

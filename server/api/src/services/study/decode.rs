@@ -1,14 +1,12 @@
 //! Messages of studies as what the use cases take.
 
 use serde_json::{Map, Value};
-use tenor_domain::{
-    AliasName, CalibrationMethod, Error, ExperimentName, ModelName, SplitId, StudyName, TrialState,
-};
+use tenor_domain::{AliasName, CalibrationMethod, Error, ExperimentName, ModelName, SplitId, StudyName, TrialState};
 use tenor_platform::{
     Budget, Constraint, NewStudy, Objective, Param, PolicySpec, PrunerSpec, StudySpec, StudyTraining,
 };
-use tenor_proto::v1 as pb;
 use tenor_platform::{Direction, SamplerKind};
+use tenor_proto::v1 as pb;
 
 use crate::decode::{given, json, params, unknown_enum};
 

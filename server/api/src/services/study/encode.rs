@@ -1,12 +1,12 @@
 //! Studies as messages.
 
 use tenor_domain::{Error, Study, StudyState, Trial, TrialReport, TrialState};
+use tenor_platform::Direction;
 use tenor_platform::{
     Budget, Constraint, Objective, PolicySpec, PrunerSpec, StudyChange, StudyImportance, StudyOutcome, StudySpec,
     StudyTraining,
 };
 use tenor_proto::v1 as pb;
-use tenor_platform::Direction;
 
 use crate::encode::{json, param, time};
 
@@ -68,11 +68,7 @@ pub(super) fn trial(trial: Trial) -> pb::Trial {
 }
 
 pub(super) fn change(change: StudyChange) -> Result<pb::StudyChange, Error> {
-    Ok(pb::StudyChange {
-        study: Some(study(change.study)?),
-        trial: change.trial.map(trial),
-        revision: change.revision,
-    })
+    Ok(pb::StudyChange { study: Some(study(change.study)?), trial: change.trial.map(trial), revision: change.revision })
 }
 
 pub(super) fn importance(found: StudyImportance) -> pb::ImportanceResponse {
