@@ -1,6 +1,6 @@
 # Tenor's commands. Every cargo call selects the whole workspace: two selections of features would rebuild shared crates.
 SHELL := /bin/bash
-.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models bench-studies
+.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models bench-studies bench-search
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -40,3 +40,6 @@ bench-models: ## Speed and scores of the classic models, beside scikit-learn on 
 
 bench-studies: ## The search on problems whose best values are known, beside Optuna
 	python3 benches/studies.py
+
+bench-search: ## The search over all classic kinds, beside Optuna with scikit-learn (TENOR_REAL_DATA: their folder)
+	python3 benches/search.py

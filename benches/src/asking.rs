@@ -44,7 +44,8 @@ impl Asking {
             let started = Instant::now();
             let trial = studies.suggest(&name, "bench").await?.trial.context("no trial")?;
             let took = started.elapsed().as_secs_f64() * 1e3;
-            if let Some(length) = self.lengths.iter().find(|length| (**length - self.calls..**length).contains(&number)) {
+            if let Some(length) = self.lengths.iter().find(|length| (**length - self.calls..**length).contains(&number))
+            {
                 timed.entry(*length).or_default().push(took);
             }
             let values: Vec<f64> = trial

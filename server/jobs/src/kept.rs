@@ -211,7 +211,7 @@ mod tests {
         first.save(&block(20)).unwrap();
         let next = kept.checkpoints(&run);
         assert_eq!(next.load().unwrap(), Some(block(20)));
-        assert!(kept.checkpoints(&RunId::new()).load().unwrap().is_none());
+        assert!(kept.checkpoints(RunId::new()).load().unwrap().is_none());
         next.remove();
         assert!(first.load().unwrap().is_none());
     }

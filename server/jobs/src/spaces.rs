@@ -1,7 +1,7 @@
 //! The spaces in which kinds are usually searched, with points in them that are known to be good.
 //!
-//! Ranges of `logreg`, `random_forest`, `hist_gb` and `mlp` are those of the system that Tenor replaces. Dense kinds always learn from
-//! components, so theirs are not optional here.
+//! Ranges of `logreg`, `random_forest`, `hist_gb` and `mlp` are those of the system that Tenor replaces, but for two: dense kinds always learn
+//! from components, so theirs are not optional, and the weight of the numbers goes lower, since the best is often below 1.
 
 use serde_json::{Map, Value, json};
 use tenor_domain::{Error, SearchSpace};
@@ -15,6 +15,13 @@ fn terms() -> Vec<Value> {
     ]
 }
 
+/// Terms beside numbers: how much the numbers count. Trees do not care, and networks learn it.
+fn weighed_terms() -> Vec<Value> {
+    let mut params = terms();
+    params.push(json!({ "name": "numeric_weight", "type": "float", "low": 0.02, "high": 10.0, "log": true }));
+    params
+}
+
 fn dense_terms() -> Vec<Value> {
     let mut params = terms();
     params.push(json!({ "name": "svd_components", "type": "int", "low": 20, "high": 100, "step": 20 }));
@@ -25,21 +32,25 @@ fn dense_terms() -> Vec<Value> {
 fn of_kind(kind: &str) -> Option<(Vec<Value>, Value)> {
     let (mut params, own, first) = match kind {
         "logreg" => (
-            terms(),
+            weighed_terms(),
             json!([
                 { "name": "C", "type": "float", "low": 1e-4, "high": 100.0, "log": true },
                 { "name": "penalty", "type": "categorical", "choices": ["l2", "l1"] },
             ]),
-            json!({ "C": 5.0, "penalty": "l2", "stemming": "null", "max_features": 6_000 }),
+            json!({
+                "C": 5.0, "penalty": "l2", "stemming": "null", "max_features": 6_000, "numeric_weight": 0.05,
+            }),
         ),
         "nbsvm" => (
-            terms(),
+            weighed_terms(),
             json!([
                 { "name": "C", "type": "float", "low": 0.01, "high": 100.0, "log": true },
                 { "name": "alpha", "type": "float", "low": 0.1, "high": 10.0, "log": true },
                 { "name": "beta", "type": "float", "low": 0.0, "high": 1.0 },
             ]),
-            json!({ "C": 4.0, "alpha": 1.0, "beta": 1.0, "stemming": "null", "max_features": 6_000 }),
+            json!({
+                "C": 4.0, "alpha": 1.0, "beta": 1.0, "stemming": "null", "max_features": 6_000, "numeric_weight": 0.05,
+            }),
         ),
         "complement_nb" => (
             terms(),

@@ -12,7 +12,7 @@ mod report;
 mod spec;
 mod watch;
 
-use tenor_domain::{Error, Etag, Page, PageRequest, Study, StudyId, StudyState, Tags, Trial, TrialState};
+use tenor_domain::{Error, Etag, Page, PageRequest, Study, StudyId, StudyState, Tags};
 use tenor_store::{Tx, study};
 
 pub use ask::{NewReport, Suggested};
@@ -127,11 +127,7 @@ impl Studies<'_> {
             StudyState::Active | StudyState::Paused | StudyState::Stopped => {}
             state => return Err(find::illegal_transition("study", state, StudyState::Stopped)),
         }
-        let waiting: Vec<Trial> =
-            locked.loaded()?.live().filter(|trial| trial.state == TrialState::Waiting).cloned().collect();
-        for mut trial in waiting {
-            locked.end(&mut trial, TrialEnd::Failed("the study was stopped before it began".to_owned())).await?;
-        }
+        locked.drop_waiting("the study was stopped before it began").await?;
         let stopped = if locked.study.state == StudyState::Stopped {
             locked.study
         } else {

@@ -174,7 +174,9 @@ async fn request(args: Create, context: &mut Context<'_>) -> Result<NewStudy> {
                 [] => {}
                 [only] => kind.clone_from(only),
                 _ => {
-                    return Err(Error::usage("with --space, a search over kinds has the parameter `kind` in the space"));
+                    return Err(Error::usage(
+                        "with --space, a search over kinds has the parameter `kind` in the space",
+                    ));
                 }
             }
         }

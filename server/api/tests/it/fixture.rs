@@ -7,11 +7,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tenor_domain::{
     AliasName, Caller, ContractMode, DatasetName, DeploymentName, DeploymentTarget, Digest, ExperimentName, Metric,
-    ModelName, RunId, State, Tags, Timestamp, UploadId,
+    ModelName, RunId, State, StudyName, Tags, Timestamp, UploadId,
 };
 use tenor_platform::{
-    AliasMove, ImportRequest, ModelFacts, NewDataset, NewDeployment, NewExperiment, NewModel, NewRun, Platform,
-    RunPatch,
+    AliasMove, ImportRequest, ModelFacts, NewDataset, NewDeployment, NewExperiment, NewModel, NewRun, NewStudy,
+    Platform, RunPatch, TrialEnd,
 };
 
 use crate::checked::Checked;
@@ -65,6 +65,7 @@ pub async fn fill(server: Server) -> Fixture {
     platform.runs().log_metrics(&anyone(), &runs[0], points, None, None).await.unwrap();
     let trained = succeeded(&platform, &facts(Digest::of(b"model"))).await;
     models(&platform, &runs).await;
+    studies(&platform).await;
     let upload = upload(&platform, "c").await;
     let channel = server.channel().await;
     Fixture { server, channel, upload, split, runs, trained }
@@ -110,6 +111,38 @@ pub async fn succeeded(platform: &Platform, facts: &ModelFacts) -> RunId {
     let patch = RunPatch { state: Some(State::Succeeded), ..RunPatch::default() };
     platform.runs().update(&id, patch, None).await.unwrap();
     id
+}
+
+/// One number, in JSON.
+pub const SPACE: &str = r#"[{ "name": "x", "type": "float", "low": 0.0, "high": 1.0 }]"#;
+
+/// Study `search` with two complete trials and one that runs, and study `spare`.
+async fn studies(platform: &Platform) {
+    for name in ["search", "spare"] {
+        let spec = json!({
+            "space": serde_json::from_str::<Value>(SPACE).unwrap(),
+            "objectives": [{ "metric": "loss", "direction": "minimize" }],
+            "sampler": "random", "seed": 1, "budget": { "max_trials": 10 }, "lease_seconds": 600,
+        });
+        let new = NewStudy {
+            name: StudyName::parse(name).unwrap(),
+            description: String::new(),
+            tags: Tags::new(),
+            spec: serde_json::from_value(spec).unwrap(),
+            kinds: Vec::new(),
+            skip_defaults: false,
+            initial: Vec::new(),
+            warm_start_from: Vec::new(),
+        };
+        platform.studies().create(&anyone(), new, None).await.unwrap();
+    }
+    for number in 0..3 {
+        platform.studies().suggest(&anyone(), "search", "client").await.unwrap();
+        if number < 2 {
+            let end = TrialEnd::Complete(BTreeMap::from([("loss".into(), 0.5)]));
+            platform.studies().tell(&anyone(), "search", number, "client", end).await.unwrap();
+        }
+    }
 }
 
 /// Model `stars` with two versions and an alias that was moved, model `other`, deployments `front` and `back`.

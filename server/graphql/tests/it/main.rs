@@ -9,6 +9,7 @@ mod log;
 mod node;
 mod schema;
 mod socket;
+mod study;
 mod subscription;
 mod support;
 mod transport;

@@ -288,6 +288,6 @@ mod tests {
         let found = mean(&[fold(0.5, 1.0), fold(0.7, 0.0)]);
         assert!((found["f1"] - 0.6).abs() < 1e-12 && found["feature_block_hits"] == 1.0);
         assert!((found["f1_se"] - 0.1).abs() < 1e-12, "{found:?}");
-        assert!(mean(&[fold(0.5, 1.0)]).get("f1_se").is_none() && mean(&[]).is_empty());
+        assert!(!mean(&[fold(0.5, 1.0)]).contains_key("f1_se") && mean(&[]).is_empty());
     }
 }

@@ -18,7 +18,15 @@ type Entry = Arc<AsyncMutex<Option<Loaded>>>;
 
 /// The studies that were used last.
 #[derive(Default)]
-pub(crate) struct StudyCache(Mutex<(u64, HashMap<StudyId, (u64, Entry)>)>);
+pub(crate) struct StudyCache(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    /// Counts the uses.
+    clock: u64,
+    /// With the last use of each.
+    studies: HashMap<StudyId, (u64, Entry)>,
+}
 
 /// A study in memory, which nobody else uses until this is dropped.
 pub(crate) type LoadedGuard = OwnedMutexGuard<Option<Loaded>>;
@@ -42,7 +50,7 @@ impl StudyCache {
 
     fn entry(&self, id: &StudyId) -> Entry {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clock, studies) = &mut *cache;
+        let Entries { clock, studies } = &mut *cache;
         *clock += 1;
         if !studies.contains_key(id) && studies.len() >= MAX_STUDIES {
             let oldest = studies.iter().min_by_key(|(_, (used, _))| *used).map(|(id, _)| id.clone());

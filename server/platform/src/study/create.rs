@@ -77,7 +77,12 @@ impl Studies<'_> {
         // Defaults may lie outside of a space that is narrower.
         first.extend(defaults.into_iter().filter(|point| space.point(point).is_ok()).map(|point| ("default", point)));
         first.extend(self.warm(&new.warm_start_from, &space).await?.into_iter().map(|point| ("warm_start", point)));
-        first.dedup_by(|later, earlier| later.1 == earlier.1);
+        let mut seen: Vec<BTreeMap<String, ParamValue>> = Vec::new();
+        first.retain(|(_, point)| {
+            let new = !seen.contains(point);
+            seen.push(point.clone());
+            new
+        });
         if let Some(training) = &new.spec.training {
             let sampled = (0..SAMPLED).map(|at| space.assignment(&space.random(&mut random_of(new.spec.seed, at))));
             for point in first.iter().map(|(_, point)| point.clone()).chain(sampled) {

@@ -347,9 +347,20 @@ impl<'a> Locked<'a> {
         if self.study.state != StudyState::Active || running || !self.study.jobs.is_empty() || self.may_begin()? {
             return Ok(());
         }
+        self.drop_waiting("the study's time or patience was over before it began").await?;
         self.finish(StudyState::Completed, None);
         let outcome = self.conclude(caller).await?;
         self.study.outcome = Some(serde_json::to_value(&outcome).map_err(Error::internal)?);
+        Ok(())
+    }
+
+    /// Ends the trials that wait.
+    pub async fn drop_waiting(&mut self, why: &str) -> Result<(), Error> {
+        let waiting: Vec<Trial> =
+            self.loaded()?.live().filter(|trial| trial.state == TrialState::Waiting).cloned().collect();
+        for mut trial in waiting {
+            self.end(&mut trial, TrialEnd::Failed(why.to_owned())).await?;
+        }
         Ok(())
     }
 

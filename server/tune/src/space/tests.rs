@@ -152,14 +152,18 @@ fn a_wrong_space_is_refused_with_the_parameter_named() {
 #[test]
 fn a_space_is_read_from_json() {
     let params: Vec<Param> = serde_json::from_value(json!([
-        { "name": "kind", "type": "categorical", "choices": [{ "type": "text", "value": "rf" }] },
+        { "name": "kind", "type": "categorical", "choices": ["rf", 1, 1.5, true] },
         { "name": "trees", "type": "int", "low": 50, "high": 500, "step": 50,
-          "when": { "param": "kind", "in": [{ "type": "text", "value": "rf" }] } },
+          "when": { "param": "kind", "in": ["rf", true] } },
         { "name": "lr", "type": "float", "low": 1e-3, "high": 0.5, "log": true },
     ]))
     .unwrap();
     let space = Space::new(params.clone()).unwrap();
     assert!(space.is_conditional());
+    let Domain::Categorical { choices } = &params[0].domain else { panic!("{params:?}") };
+    let expected =
+        [ParamValue::Text("rf".to_owned()), ParamValue::Int(1), ParamValue::Float(1.5), ParamValue::Bool(true)];
+    assert_eq!(choices[..], expected);
     let again: Vec<Param> = serde_json::from_value(serde_json::to_value(&params).unwrap()).unwrap();
     assert_eq!(again, params);
 }

@@ -51,7 +51,8 @@ pub(super) fn new_study(request: pb::CreateStudyRequest) -> Result<NewStudy, Err
 
 pub(super) fn policy(policy: pb::Policy) -> Result<PolicySpec, Error> {
     let lexicographic = matches!(policy.kind.as_str(), "" | "lexicographic");
-    if !lexicographic && !(policy.order.is_empty() && policy.tolerances.is_empty()) {
+    let ordered = !policy.order.is_empty() || !policy.tolerances.is_empty();
+    if ordered && !lexicographic {
         return Err(Error::invalid("policy.order", "goes with `lexicographic` only"));
     }
     match policy.kind.as_str() {

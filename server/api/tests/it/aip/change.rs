@@ -81,6 +81,14 @@ async fn nouns(fixture: &Fixture) -> Vec<Noun> {
                 DeleteModelAliasRequest { model: "stars".into(), alias: "champion".into() }
             ),
         },
+        Noun {
+            get: call!("StudyService/GetStudy", GetStudyRequest { study: "spare".into() }),
+            update: call!(
+                "StudyService/UpdateStudy",
+                UpdateStudyRequest { study: "spare".into(), description: description() }
+            ),
+            delete: call!("StudyService/DeleteStudy", DeleteStudyRequest { study: "spare".into() }),
+        },
     ]
 }
 

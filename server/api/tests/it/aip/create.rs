@@ -5,7 +5,7 @@ use tenor_domain::RunId;
 use tenor_proto::v1 as pb;
 use tonic::Code;
 
-use crate::fixture::{Fixture, fixture};
+use crate::fixture::{Fixture, SPACE, fixture};
 use crate::support::{check, check_field};
 use crate::wire::{self, Rpc, Value};
 
@@ -56,6 +56,12 @@ fn creates(fixture: &Fixture) -> Vec<Create> {
         "ModelRegistryService/RegisterModelVersion",
         RegisterModelVersionRequest { model: "stars".into(), run_id: fixture.trained.to_string(), },
         description: "1".into(), "2".into()
+    );
+    let objective = pb::Objective { metric: "loss".into(), direction: pb::Direction::Minimize.into() };
+    pair!(
+        "StudyService/CreateStudy",
+        CreateStudyRequest { name: "new".into(), space_json: SPACE.into(), objectives: vec![objective.clone()], },
+        seed: 1, 2
     );
     use pb::create_deployment_request::Target;
     pair!(

@@ -57,6 +57,14 @@ fn lists(fixture: &Fixture) -> Vec<List> {
         Vec::new(),
         pb::ListJobsRequest { kind: "process_dataset".into(), ..Default::default() }.encode_to_vec(),
     );
+    list(
+        "StudyService/ListStudies",
+        Vec::new(),
+        pb::ListStudiesRequest { name_prefix: "se".into(), ..Default::default() }.encode_to_vec(),
+    );
+    let of =
+        |order: &str| pb::ListTrialsRequest { study: "search".into(), order_by: order.into(), ..Default::default() };
+    list("StudyService/ListTrials", of("").encode_to_vec(), of("metrics.loss").encode_to_vec());
     lists
 }
 
