@@ -1,6 +1,7 @@
 //! The examples of the SDK's README on a live server. The files of this module are the examples, to the letter.
 
 mod label;
+mod search;
 #[expect(dead_code, reason = "`main` knows one address; the test calls what it calls")]
 mod serve;
 
@@ -28,6 +29,9 @@ async fn the_examples_of_the_readme_serve_a_model_and_label_texts_with_it() {
         let text = "I could not put it down";
         let labels = without_runtime(move || label::label(&url, &[text, "a waste of time"])).await.unwrap();
         assert_eq!((labels.len(), &labels[0]), (2, &answer.prediction.unwrap().label));
+
+        search::search(&server.url, "me", |params| params.len() as f64).await.unwrap();
+        assert_eq!(server.client.studies().get("mine").await.unwrap().trial_count, 50);
         server.stop().await;
     }
 }
@@ -67,7 +71,8 @@ async fn a_blocking_client_lists_all_pages_follows_events_and_is_shared_by_threa
 #[test]
 fn the_readme_of_the_sdk_shows_these_examples() {
     let readme = include_str!("../../sdk-rust/README.md");
-    for example in [include_str!("sdk_readme/serve.rs"), include_str!("sdk_readme/label.rs")] {
+    let serve = include_str!("sdk_readme/serve.rs");
+    for example in [serve, include_str!("sdk_readme/label.rs"), include_str!("sdk_readme/search.rs")] {
         let block = format!("```rust,no_run\n{example}```\n");
         assert!(readme.contains(&block), "copy the example into sdk-rust/README.md:\n{block}");
     }

@@ -1,15 +1,15 @@
 //! What a study found, for people: tables and plots.
 
 use futures::TryStreamExt as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tenor_sdk::TrialQuery;
-use tenor_sdk::types::{Direction, Policy, Study, Trial, TrialState};
+use tenor_sdk::types::{Constraint, Direction, Objective, Policy, Study, Trial, TrialState};
 
 use crate::chart::{Mark, bars, history, scatter};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::json::ToJson as _;
-use crate::output::{clip, text};
+use crate::output::{cell, clip, table, text};
 
 /// Size of a plot in characters.
 const WIDTH: usize = 72;
@@ -17,7 +17,11 @@ const HEIGHT: usize = 14;
 
 /// A study; as a table with the plot of its first objective.
 pub(super) async fn study(study: &Study, context: &mut Context<'_>) -> Result {
-    context.item(study)?;
+    if context.is_table() {
+        context.value(&summary(study))?;
+    } else {
+        context.item(study)?;
+    }
     let (true, Some(objective)) = (context.is_table(), study.objectives.first()) else { return Ok(()) };
     let query = TrialQuery::new().state(TrialState::Complete);
     let trials: Vec<Trial> = context.client.studies().trials(study.id.clone(), query).try_collect().await?;
@@ -32,6 +36,37 @@ pub(super) async fn study(study: &Study, context: &mut Context<'_>) -> Result {
         context.note(&format!("`tenor study pareto {}` shows the front", study.name))?;
     }
     Ok(())
+}
+
+/// The lines that people look for; JSON has all.
+fn summary(study: &Study) -> Value {
+    let full = study.to_json();
+    let direction = |objective: &Objective| match objective.direction() {
+        Direction::Minimize => format!("{} (lower is better)", objective.metric),
+        _ => format!("{} (higher is better)", objective.metric),
+    };
+    let bound = |constraint: &Constraint| {
+        let min = constraint.min.map(|min| format!("{} >= {min}", constraint.metric));
+        min.into_iter().chain(constraint.max.map(|max| format!("{} <= {max}", constraint.metric))).collect::<Vec<_>>()
+    };
+    let join = |texts: Vec<String>| Value::String(texts.join(", "));
+    let most = study.budget.as_ref().map_or(0, |budget| budget.max_trials);
+    let params = full["space"].as_array().into_iter().flatten().filter_map(|param| param["name"].as_str());
+    let mut fields = Map::new();
+    for name in ["name", "id", "description", "tags", "state", "error"] {
+        fields.insert(name.to_owned(), full[name].clone());
+    }
+    fields.insert("trials".to_owned(), format!("{} of {most}", study.trial_count).into());
+    fields.insert("objectives".to_owned(), join(study.objectives.iter().map(direction).collect()));
+    fields.insert("constraints".to_owned(), join(study.constraints.iter().flat_map(bound).collect()));
+    fields.insert("params".to_owned(), join(params.map(str::to_owned).collect()));
+    fields.insert("sampler".to_owned(), format!("{}, seed {}", study.sampler, study.seed).into());
+    fields.insert("pruner".to_owned(), study.pruner.as_ref().map(|pruner| pruner.kind.clone()).into());
+    fields.insert("split_id".to_owned(), study.training.as_ref().map(|training| training.split_id.clone()).into());
+    for name in ["best_trial", "best_reason", "best_run_id", "create_time", "finish_time"] {
+        fields.insert(name.to_owned(), full[name].clone());
+    }
+    Value::Object(fields)
 }
 
 fn print(context: &mut Context<'_>, lines: Vec<String>) -> Result {
@@ -56,10 +91,21 @@ fn columns(study: &Study, trials: &[Value]) -> Vec<String> {
     columns
 }
 
-fn table(study: &Study, trials: Vec<Value>, context: &mut Context<'_>) -> Result {
+fn show(study: &Study, trials: Vec<Value>, context: &mut Context<'_>) -> Result {
+    if !context.is_table() {
+        return context.values(trials, &[]);
+    }
+    if trials.is_empty() {
+        return context.note("none");
+    }
     let columns = columns(study, &trials);
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    context.values(trials, &columns)
+    // Parameters of two kinds may have the same last part, so the header has all parts.
+    let header = |path: &String| path.trim_start_matches("metrics.").trim_start_matches("params.").to_owned();
+    let header: Vec<String> = columns.iter().map(header).collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> =
+        trials.iter().map(|trial| columns.iter().map(|path| cell(trial, path)).collect()).collect();
+    Ok(table(context.out, &header, &rows)?)
 }
 
 pub(super) async fn trials(study: String, query: TrialQuery, limit: usize, context: &mut Context<'_>) -> Result {
@@ -74,14 +120,14 @@ pub(super) async fn trials(study: String, query: TrialQuery, limit: usize, conte
         }
         trials.push(trial.to_json());
     }
-    table(&found, trials, context)
+    show(&found, trials, context)
 }
 
 pub(super) async fn pareto(study: String, axes: Vec<String>, context: &mut Context<'_>) -> Result {
     let studies = context.client.studies();
     let found = studies.get(study).await?;
     let front = studies.pareto_front(found.id.clone()).await?;
-    table(&found, front.iter().map(|trial| trial.to_json()).collect(), context)?;
+    show(&found, front.iter().map(|trial| trial.to_json()).collect(), context)?;
     let known: Vec<&str> = found.objectives.iter().map(|objective| objective.metric.as_str()).collect();
     if let Some(unknown) = axes.iter().find(|axis| !known.contains(&axis.as_str())) {
         return Err(Error::usage(format!("`{unknown}` is no objective of the study; there are {}", known.join(", "))));

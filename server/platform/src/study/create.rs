@@ -165,7 +165,11 @@ impl Studies<'_> {
     /// Whether the jobs will measure what the study looks at.
     fn check_measurable(&self, spec: &StudySpec) -> Result<(), Error> {
         let (Some(acceptance), Some(_)) = (&self.0.acceptance, &spec.training) else { return Ok(()) };
-        spec.metrics().into_iter().try_for_each(|metric| acceptance.trial_metric(metric))
+        let objectives = spec.objectives.iter().map(|it| &it.metric).enumerate();
+        let constraints = spec.constraints.iter().map(|it| &it.metric).enumerate();
+        let objectives = objectives.map(|(at, metric)| (format!("objectives[{at}]"), metric));
+        let mut all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
+        all.try_for_each(|(field, metric)| acceptance.trial_metric(metric).map_err(|error| within(error, &field)))
     }
 
     fn check_trial(&self, training: &StudyTraining, point: &BTreeMap<String, ParamValue>) -> Result<(), Error> {
