@@ -60,8 +60,9 @@ def features(trial, parts, paths, dense):
     texts, numbers = make_pipeline(*steps), make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     join = np.hstack if dense else functools.partial(sp.hstack, format="csr")
     of = [stems(path) if stemming else part[0] for path, part in zip(paths, parts)]
-    return (join([texts.fit_transform(of[0]), numbers.fit_transform(parts[0][1])]),
-            join([texts.transform(of[1]), numbers.transform(parts[1][1])]))
+    text_weight, number_weight = trial.suggest_float("text_weight", 0.1, 1.0), trial.suggest_float("numeric_weight", 1.0, 10.0)
+    return (join([text_weight * texts.fit_transform(of[0]), number_weight * numbers.fit_transform(parts[0][1])]),
+            join([text_weight * texts.transform(of[1]), number_weight * numbers.transform(parts[1][1])]))
 
 
 def logreg(trial):
