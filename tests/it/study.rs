@@ -150,6 +150,21 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
             assert_eq!(error.kind(), Kind::InvalidArgument);
             assert!(error.to_string().contains(says), "{error}");
         }
+        let holdout = StudyTraining { folds: 0, ..training.clone() };
+        let live = NewStudy::new("w").space(&space).maximize("macro_f1").training(holdout);
+        let error = server.client.studies().create(live.clone().pruner("median", &Value::Null)).await.unwrap_err();
+        assert!(error.to_string().contains("needs folds"), "{error}");
+        let live = live.pruner("median", &Value::Null).prune_by("val/los", Direction::Minimize).validate_only();
+        server.client.studies().create(live).await.unwrap();
+        let grid = json!([{ "name": "norm", "type": "categorical", "choices": [false, true] }]);
+        let training = StudyTraining { kind: "complement_nb".into(), folds: 0, ..training.clone() };
+        let grid = NewStudy::new("grid").space(&grid).maximize("macro_f1").sampler("grid").budget(budget(50));
+        server.client.studies().create(grid.training(training.clone())).await.unwrap();
+        let grid = self::ended(&server.client, "grid").await;
+        assert_eq!((grid.state(), grid.trial_count), (StudyState::Completed, 2), "{}", grid.error);
+        let told = server.client.studies().complete("grid", 0, "job-1", BTreeMap::new()).await.unwrap_err();
+        assert_eq!(told.reason(), "STUDY_HAS_JOBS");
+
         let unmeasured = NewStudy::new("w").space(&space).maximize("happiness").training(training.clone());
         let error = server.client.studies().create(unmeasured).await.unwrap_err();
         assert!(error.to_string().contains("do not measure"), "{error}");

@@ -89,7 +89,10 @@ impl RunTrial {
             }
             _ => json!({ "trial": number, "state": state }),
         };
-        studies.end_trial(&caller, &fence, &self.study_id, number, end).await?;
+        let study = studies.end_trial(&caller, &fence, &self.study_id, number, end).await?;
+        if study.jobs.is_empty() {
+            jobs.rows.clear();
+        }
         checkpoints.remove();
         Ok(result)
     }

@@ -73,10 +73,11 @@ impl Studies<'_> {
         locked.next_revision();
         locked.study.description = patch.description.unwrap_or(locked.study.description);
         locked.study.tags = patch.tags.unwrap_or(locked.study.tags);
+        locked.study.etag.0 += 1;
         locked.commit().await
     }
 
-    /// Deletes a study that has ended, with its trials.
+    /// Deletes a study with its trials. Refused while jobs run some of them.
     pub async fn delete(&self, study: &str, etag: Option<Etag>) -> Result<(), Error> {
         let mut locked = self.locked(study, etag).await?;
         if !locked.study.jobs.is_empty() {
@@ -98,6 +99,7 @@ impl Studies<'_> {
         }
         locked.rest();
         locked.study.state = StudyState::Paused;
+        locked.study.etag.0 += 1;
         locked.next_revision();
         locked.commit().await
     }
@@ -111,6 +113,7 @@ impl Studies<'_> {
             state => return Err(find::illegal_transition("study", state, StudyState::Active)),
         }
         locked.study.state = StudyState::Active;
+        locked.study.etag.0 += 1;
         locked.study.resumed_at = Some(locked.now);
         locked.next_revision();
         locked.fill(caller, None).await?;
@@ -128,12 +131,11 @@ impl Studies<'_> {
             state => return Err(find::illegal_transition("study", state, StudyState::Stopped)),
         }
         locked.drop_waiting("the study was stopped before it began").await?;
-        let stopped = if locked.study.state == StudyState::Stopped {
-            locked.study
-        } else {
+        if locked.study.state != StudyState::Stopped {
             locked.finish(StudyState::Stopped, None);
-            locked.commit().await?
-        };
+        }
+        // The lock goes before jobs are cancelled.
+        let stopped = locked.commit().await?;
         for job in stopped.jobs.iter().copied() {
             match self.0.queue.cancel(job).await {
                 Ok(_) | Err(tenor_queue::Error::NotFound(_)) => {}

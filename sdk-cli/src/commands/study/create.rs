@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value};
-use tenor_sdk::types::{Budget, Direction, StudyTraining};
+use tenor_sdk::types::{Budget, Direction, StudyState, StudyTraining};
 use tenor_sdk::{Kind, NewStudy, is_over};
 
 use super::PolicyArgs;
@@ -132,7 +132,11 @@ pub(super) async fn run(args: Create, context: &mut Context<'_>) -> Result {
         Ok(study) if check_only => return context.item(&study),
         Err(error) if error.kind() == Kind::AlreadyExists => {
             let study = studies.get(name).await?;
-            let how = if is_over(study.state()) { "has ended" } else { "is there already and goes on" };
+            let how = match study.state() {
+                StudyState::Paused => "is paused: `tenor study resume` lets it go on",
+                state if is_over(state) => "has ended",
+                _ => "is there already and goes on",
+            };
             context.note(&format!("study {} {how}; take another name for a new one", study.name))?;
             study
         }
@@ -150,6 +154,12 @@ async fn request(args: Create, context: &mut Context<'_>) -> Result<NewStudy> {
         (None, Some(dataset)) => Some(split_to_train_on(&dataset, context).await?),
         (None, None) => None,
     };
+    let training = args.folds.is_some() || args.parallel != 1 || args.refit || !args.params.is_empty();
+    let training = training || [&args.experiment, &args.calibrate].iter().any(|text| !text.is_empty());
+    if split.is_none() && training {
+        let text = "--folds, --parallel, --param, --refit, --experiment and --calibrate go with --dataset or --split";
+        return Err(Error::usage(text));
+    }
     let mut new = NewStudy::new(args.name)
         .description(args.description)
         .tags(map(args.tags))

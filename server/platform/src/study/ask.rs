@@ -9,7 +9,7 @@ use super::{Studies, by_id};
 use crate::check;
 
 /// Most points that are enqueued at once.
-const MAX_ENQUEUED: usize = 1_000;
+pub(super) const MAX_ENQUEUED: usize = 1_000;
 
 /// A trial for a client to run.
 #[derive(Debug, Clone)]
@@ -37,10 +37,7 @@ impl Studies<'_> {
         check_client(client_id)?;
         let mut locked = self.locked(study, None).await?;
         let spec = locked.spec()?;
-        if spec.training.is_some() {
-            let text = format!("study `{}` runs its trials by jobs; watch it instead", locked.study.name);
-            return Err(Error::precondition("STUDY_HAS_JOBS", text));
-        }
+        check_asked(&locked)?;
         check_active(&locked.study)?;
         let now = locked.now;
         let running = || locked.loaded().map(|it| it.live().filter(|trial| trial.state == TrialState::Running));
@@ -61,10 +58,18 @@ impl Studies<'_> {
                 Ok(Suggested { trial, again: false })
             }
             None => {
+                let exhausted = locked.exhausted;
                 locked.complete_if_done(caller).await?;
                 locked.commit().await?;
-                let text = format!("no more trials of study `{name}` may begin: its budget is spent");
-                Err(Error::precondition("BUDGET_SPENT", text))
+                Err(match exhausted {
+                    true => {
+                        Error::precondition("SPACE_EXHAUSTED", format!("every point of study `{name}` was suggested"))
+                    }
+                    false => {
+                        let text = format!("no more trials of study `{name}` may begin: its budget is spent");
+                        Error::precondition("BUDGET_SPENT", text)
+                    }
+                })
             }
         }
     }
@@ -156,6 +161,7 @@ impl Studies<'_> {
     async fn running(&self, study: &str, number: i64, client_id: &str) -> Result<(Locked<'_>, Trial), Error> {
         check_client(client_id)?;
         let locked = self.locked(study, None).await?;
+        check_asked(&locked)?;
         let trial = locked.loaded()?.trial(number).cloned().ok_or_else(|| no_trial(&locked.study, number))?;
         if trial.state != TrialState::Running {
             let text = format!("trial {number} is {}; only a running one can be told of", trial.state);
@@ -227,6 +233,15 @@ fn check_client(client_id: &str) -> Result<(), Error> {
         return Err(Error::invalid("client_id", text));
     }
     check::label("client_id", client_id)
+}
+
+/// Only studies without trainings have clients.
+fn check_asked(locked: &Locked<'_>) -> Result<(), Error> {
+    if locked.spec()?.training.is_none() {
+        return Ok(());
+    }
+    let text = format!("study `{}` runs its trials by jobs; watch it instead", locked.study.name);
+    Err(Error::precondition("STUDY_HAS_JOBS", text))
 }
 
 fn check_active(study: &Study) -> Result<(), Error> {

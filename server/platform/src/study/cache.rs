@@ -94,10 +94,12 @@ impl Loaded {
     }
 
     async fn refresh(&mut self, tx: &mut Tx, id: &StudyId) -> Result<(), Error> {
+        // Reports first: whatever comes between the two statements, the trial of each report is there then.
+        let reports = study::reports_since(tx, id, self.reports_revision).await?;
         for trial in study::trials_since(tx, id, self.trials_revision).await? {
             self.put(trial)?;
         }
-        for (number, revision, report) in study::reports_since(tx, id, self.reports_revision).await? {
+        for (number, revision, report) in reports {
             self.reports_revision = self.reports_revision.max(revision);
             self.put_report(number, report);
         }
@@ -173,6 +175,11 @@ impl Loaded {
 
     pub fn trial(&self, number: i64) -> Option<&Trial> {
         self.trials.get(usize::try_from(number).ok()?)
+    }
+
+    /// Trials whose points come from there.
+    pub fn of_origin(&self, origin: &str) -> u64 {
+        self.trials.iter().filter(|trial| trial.origin == origin).count() as u64
     }
 
     /// The trials that wait or run, by number.

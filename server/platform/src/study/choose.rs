@@ -1,6 +1,6 @@
 //! Which trial wins, and its last fit.
 
-use tenor_domain::{Caller, Error, Trial, TrialState};
+use tenor_domain::{Caller, Error, ErrorKind, Trial, TrialState};
 use tenor_tune::Selected;
 
 use super::locked::Locked;
@@ -77,7 +77,10 @@ impl Locked<'_> {
         if spec.training.as_ref().is_some_and(|training| training.refit) {
             match self.refit(caller, &trial, &selected.reason).await {
                 Ok(run_id) => outcome.run_id = Some(run_id),
-                Err(error) if error.kind == tenor_domain::ErrorKind::FailedPrecondition => {
+                // It stays what it is: the study must come to its end.
+                Err(error)
+                    if !matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal | ErrorKind::Conflict) =>
+                {
                     outcome.reason = format!("{}; it was not fitted again: {error}", outcome.reason);
                 }
                 Err(error) => return Err(error),

@@ -12,7 +12,7 @@ use tenor_tune::history::random_of;
 use tenor_tune::{History, Space};
 
 use super::Studies;
-use super::ask::within;
+use super::ask::{MAX_ENQUEUED, within};
 use super::locked::Locked;
 use super::spec::{StudySpec, StudyTraining};
 use crate::check;
@@ -69,6 +69,10 @@ impl Studies<'_> {
         new.spec.check()?;
         let space = Space::new(new.spec.space.clone())?;
         self.check_measurable(&new.spec)?;
+        if new.initial.len() > MAX_ENQUEUED {
+            let text = format!("must be at most {MAX_ENQUEUED}, got {}; enqueue more later", new.initial.len());
+            return Err(Error::invalid("initial", text));
+        }
         let mut first: Vec<(&str, BTreeMap<String, ParamValue>)> = Vec::new();
         for (at, point) in new.initial.iter().enumerate() {
             space.point(point).map_err(|error| within(error, &format!("initial[{at}]")))?;
@@ -123,9 +127,9 @@ impl Studies<'_> {
             created_at: now,
             updated_at: now,
             finished_at: None,
-            etag: Etag(0),
+            etag: Etag(1),
         };
-        if check_only {
+        if check_only && study::by_name(&mut tx, created.name.as_str()).await?.is_none() {
             return Ok(created);
         }
         if !study::insert(&mut tx, &created).await? {
@@ -168,7 +172,10 @@ impl Studies<'_> {
         let objectives = spec.objectives.iter().map(|it| &it.metric).enumerate();
         let constraints = spec.constraints.iter().map(|it| &it.metric).enumerate();
         let objectives = objectives.map(|(at, metric)| (format!("objectives[{at}]"), metric));
-        let mut all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
+        let all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
+        let fitted = |metric: &str| metric.starts_with("val/") || metric.starts_with("train/");
+        let pruned = spec.prune_metrics.iter().map(|it| &it.metric).enumerate().filter(|(_, metric)| !fitted(metric));
+        let mut all = all.chain(pruned.map(|(at, metric)| (format!("prune_metrics[{at}]"), metric)));
         all.try_for_each(|(field, metric)| acceptance.trial_metric(metric).map_err(|error| within(error, &field)))
     }
 

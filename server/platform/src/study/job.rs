@@ -52,6 +52,10 @@ impl Studies<'_> {
         metrics: BTreeMap<String, f64>,
     ) -> Result<TrialReport, Error> {
         let (mut locked, mut trial) = self.trial_of(fence, id, number).await?;
+        // An attempt before this one came so far; what was timed differs.
+        if let Some(known) = trial.reports.iter().find(|report| report.step == step) {
+            return Ok(known.clone());
+        }
         let decided = locked.add_report(&mut trial, NewReport { step, metrics }).await?;
         locked.put(&mut trial).await?;
         locked.commit().await?;
@@ -100,7 +104,9 @@ impl Studies<'_> {
         let own = locked.loaded()?.live().find(|trial| trial.job_id == Some(job)).cloned();
         match own {
             Some(mut trial) => locked.end(&mut trial, TrialEnd::Failed(why.to_owned())).await?,
+            None if locked.loaded()?.trials.iter().any(|trial| trial.job_id == Some(job)) => {}
             None if state == State::Failed && !locked.study.state.is_final() => {
+                locked.drop_waiting("the study failed before it began").await?;
                 locked.finish(StudyState::Failed, Some(format!("job {job} failed before its trial began: {why}")));
             }
             None => {}

@@ -9,6 +9,7 @@ use tenor_domain::{
 };
 use tenor_queue::Fence;
 use tenor_store::{Tx, study};
+use tenor_tune::SamplerKind;
 
 use super::cache::{Loaded, LoadedGuard};
 use super::missing;
@@ -19,7 +20,9 @@ use crate::{Platform, check};
 /// So many failed trials in a row end a study: what fails them all does not pass by itself.
 const MAX_FAILURES: usize = 10;
 /// Most metrics of a trial.
-const MAX_METRICS: usize = 1_000;
+const MAX_METRICS: usize = 10_000;
+/// Most reports of a trial.
+const MAX_REPORTS: usize = 10_000;
 
 /// How a trial ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,8 @@ pub(super) struct Locked<'a> {
     pub now: Timestamp,
     /// Whether jobs were enqueued.
     wake: bool,
+    /// Whether the sampler has no more points.
+    pub exhausted: bool,
 }
 
 /// The study in memory. Dropped while it is ahead of the database, it is forgotten.
@@ -73,11 +78,18 @@ impl<'a> Locked<'a> {
     pub async fn lock(platform: &'a Platform, mut tx: Tx, id: &StudyId) -> Result<Self, Error> {
         let study = study::lock(&mut tx, id).await?.ok_or_else(|| missing(id.as_str()))?;
         let guard = platform.studies.load(&mut tx, &study).await?;
-        Ok(Self { platform, tx, study, memory: Memory { guard, ahead: false }, now: platform.now(), wake: false })
+        Ok(Self {
+            platform,
+            tx,
+            study,
+            memory: Memory { guard, ahead: false },
+            now: platform.now(),
+            wake: false,
+            exhausted: false,
+        })
     }
 
     pub async fn commit(mut self) -> Result<Study, Error> {
-        self.study.etag.0 += 1;
         self.study.updated_at = self.now;
         study::save(&mut self.tx, &self.study).await?;
         self.tx.commit().await?;
@@ -183,6 +195,8 @@ impl<'a> Locked<'a> {
             None if self.study.trial_count >= i64::from(spec.budget.max_trials) => return Ok(None),
             None => {
                 let (number, sampler) = (self.study.trial_count.unsigned_abs(), spec.sampler);
+                let number =
+                    if sampler == SamplerKind::Grid { self.loaded()?.of_origin(sampler.as_str()) } else { number };
                 let (seed, objectives) = (spec.seed, spec.objectives.len());
                 let suggested = self.compute(move |loaded| {
                     let sampler = sampler.sampler(&loaded.space, objectives);
@@ -190,7 +204,10 @@ impl<'a> Locked<'a> {
                     Ok(loaded.space.assignment(&point))
                 });
                 let params = match suggested.await {
-                    Err(error) if error.reason == "SPACE_EXHAUSTED" => return Ok(None),
+                    Err(error) if error.reason == "SPACE_EXHAUSTED" => {
+                        self.exhausted = true;
+                        return Ok(None);
+                    }
                     suggested => suggested?,
                 };
                 (self.new_trial(params, sampler.as_str()), true)
@@ -230,6 +247,9 @@ impl<'a> Locked<'a> {
         }
         if let Some(last) = trial.reports.last().filter(|last| last.step > step) {
             return Err(Error::invalid("step", format!("must be above {}, the last that was reported", last.step)));
+        }
+        if trial.reports.len() >= MAX_REPORTS {
+            return Err(Error::invalid("step", format!("must be of a trial with less than {MAX_REPORTS} reports")));
         }
         let spec = self.spec()?;
         let mut report = TrialReport { step, values, prune: false, reason: String::new(), at: self.now };
@@ -285,7 +305,7 @@ impl<'a> Locked<'a> {
         let loaded = self.loaded()?;
         let waits = loaded.live().any(|trial| trial.state == TrialState::Waiting);
         let Some(budget) = self.open_budget()? else { return Ok(false) };
-        Ok(waits || self.study.trial_count < budget)
+        Ok(waits || self.study.trial_count < budget && !self.exhausted)
     }
 
     /// The number of trials in all, if time and patience are left and the study is active.
@@ -314,7 +334,10 @@ impl<'a> Locked<'a> {
         };
         let Some(budget) = self.open_budget()? else { return Ok(()) };
         let waiting = self.loaded()?.live().filter(|trial| trial.state == TrialState::Waiting).count();
-        let left = usize::try_from(budget - self.study.trial_count).unwrap_or(0) + waiting;
+        let new = if self.exhausted { 0 } else { usize::try_from(budget - self.study.trial_count).unwrap_or(0) };
+        // Some jobs have not begun yet, and will take trials that are left.
+        let begun = self.loaded()?.live().filter(|trial| trial.job_id.is_some()).count();
+        let left = (new + waiting).saturating_sub(self.study.jobs.len().saturating_sub(begun));
         for _ in 0..parallel.saturating_sub(self.study.jobs.len()).min(left) {
             self.enqueue(caller, after).await?;
         }
@@ -324,20 +347,13 @@ impl<'a> Locked<'a> {
     /// After a trial has ended, or a job had none to run: has another job go on, or ends the study when nothing is left to do.
     /// `own` is the job that the trial was run by.
     pub async fn go_on(&mut self, caller: &Caller, own: Option<JobId>) -> Result<(), Error> {
-        let spec = self.spec()?;
-        let had = self.study.jobs.len();
         self.study.jobs.retain(|job| Some(*job) != own);
         if self.study.state == StudyState::Active && self.loaded()?.failures_in_a_row() >= MAX_FAILURES {
             let last = self.loaded()?.trials.iter().rev().find_map(|trial| trial.error.clone()).unwrap_or_default();
+            self.drop_waiting("the study failed before it began").await?;
             self.finish(StudyState::Failed, Some(format!("{MAX_FAILURES} trials failed in a row, the last: {last}")));
         }
-        if let Some(training) = &spec.training
-            && had > self.study.jobs.len()
-            && self.study.jobs.len() < training.parallel as usize
-            && self.may_begin()?
-        {
-            self.enqueue(caller, None).await?;
-        }
+        self.fill(caller, None).await?;
         self.complete_if_done(caller).await
     }
 
@@ -372,6 +388,7 @@ impl<'a> Locked<'a> {
     /// Ends the study.
     pub fn finish(&mut self, state: StudyState, error: Option<String>) {
         self.rest();
+        self.study.etag.0 += 1;
         self.next_revision();
         self.study.state = state;
         self.study.error = error.map(|error| check::failure(&error));

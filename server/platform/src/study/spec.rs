@@ -256,7 +256,15 @@ impl StudySpec {
         }
         self.pruner.check()?;
         self.policy.policy(self, &[]).map(drop)?;
-        self.training.as_ref().map_or(Ok(()), |training| training.check(&self.space))
+        let Some(training) = &self.training else { return Ok(()) };
+        training.check(&self.space)?;
+        let live = |metric: &Objective| metric.metric.starts_with("val/") || metric.metric.starts_with("train/");
+        if training.folds.is_none() && self.pruner != PrunerSpec::None && !self.prune_metrics().iter().all(live) {
+            let text = "needs folds, or metrics that a fit has while it goes on, such as `val/loss`: the scores of validation rows are \
+                        there only at the end";
+            return Err(Error::invalid("pruner.metrics", text));
+        }
+        Ok(())
     }
 }
 
@@ -382,6 +390,9 @@ impl StudyTraining {
         }
         if self.register_model.is_none() && !self.aliases.is_empty() {
             return Err(Error::invalid("training.aliases", "need `register_model`: an alias points at a version"));
+        }
+        if self.aliases.len() > 20 {
+            return Err(Error::invalid("training.aliases", "must be at most 20"));
         }
         if !self.refit && (self.register_model.is_some() || self.calibration.is_some()) {
             let text = "must be set for a model to be calibrated or registered: trials keep no models";

@@ -351,7 +351,9 @@ async fn pause_resume_stop_and_the_budgets_end_a_study() {
         bench.tell("s", &trial, TrialEnd::Complete(metrics(&[("loss", 1.0)]))).await.unwrap();
         bench.studies().resume(&anyone(), "s").await.unwrap();
         let trial = bench.ask("s", "b").await.unwrap();
-        assert_eq!(bench.studies().stop("s").await.unwrap().state, StudyState::Stopped);
+        for _ in 0..2 {
+            assert_eq!(bench.studies().stop("s").await.unwrap().state, StudyState::Stopped);
+        }
         bench.tell("s", &trial, TrialEnd::Complete(metrics(&[("loss", 0.5)]))).await.unwrap();
         let error = bench.studies().resume(&anyone(), "s").await.unwrap_err();
         check_error(&error, ErrorKind::FailedPrecondition, "ILLEGAL_TRANSITION", "is stopped");
@@ -378,6 +380,32 @@ async fn pause_resume_stop_and_the_budgets_end_a_study() {
             bench.tell("patience", &trial, TrialEnd::Complete(metrics(&[("loss", loss)]))).await.unwrap();
         }
         assert_eq!(bench.studies().get("patience").await.unwrap().state, StudyState::Completed);
+    }
+}
+
+#[tokio::test]
+async fn a_grid_has_each_of_its_points_once_besides_what_was_enqueued_and_ends_the_study() {
+    for bench in benches().await {
+        let mut new = new_study("s", 50);
+        let choices = json!([{ "name": "kind", "type": "categorical", "choices": ["a", "b", "c"] }]);
+        new.spec.space = serde_json::from_value(choices).unwrap();
+        new.spec.sampler = SamplerKind::Grid;
+        new.initial = vec![BTreeMap::from([("kind".to_owned(), ParamValue::Text("b".to_owned()))])];
+        bench.study(new).await;
+        let mut seen = Vec::new();
+        let reason = loop {
+            match bench.ask("s", "a").await {
+                Ok(trial) => {
+                    seen.push((trial.origin.clone(), trial.params["kind"].to_string()));
+                    bench.tell("s", &trial, TrialEnd::Complete(metrics(&[("loss", 1.0)]))).await.unwrap();
+                }
+                Err(error) => break error.reason,
+            }
+        };
+        assert_eq!((reason, seen.len()), ("SPACE_EXHAUSTED", 4), "{seen:?}");
+        let of_grid: BTreeSet<&str> = seen[1..].iter().map(|(_, kind)| kind.as_str()).collect();
+        assert_eq!((seen[0].0.as_str(), of_grid), ("enqueued", BTreeSet::from(["a", "b", "c"])));
+        assert_eq!(bench.studies().get("s").await.unwrap().state, StudyState::Completed);
     }
 }
 
