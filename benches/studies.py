@@ -6,16 +6,19 @@ seeds, which no setting was chosen by; the table below has the quartiles. A prob
 done is kept in the folder of scratch files, and a run that was broken off goes on with the next problem.
 """
 import json
+import math
 import os
 import statistics
 import tempfile
 
 from common import OWN_PEERS, PEERS, WORK, alone, finish, peer_python, row, run_json, say
+from recorded import OPTIMUM
 from tenor import Server, arguments, bench, binaries
 
-PROBLEMS = {"branin": 1.0, "hartmann6": 1.1, "clf": 1.1, "zdt1": 0.99, "zdt2": 0.99, "dtlz2": 0.99, "clf_mo": 0.99}
+PROBLEMS = {"branin": 1.0, "hartmann6": 1.1, "clf": 1.1, "zdt1": 0.99, "zdt2": 0.99, "dtlz2": 0.99, "clf_mo": 0.99,
+            "recorded": 1.1, "recorded_mo": 0.99}
 MARKS = [60, 100, 200]
-OPTIMA = {"branin": 0.39788735772973816, "hartmann6": -3.322368011415, "clf": 0.090}
+OPTIMA = {"branin": 0.39788735772973816, "hartmann6": -3.322368011415, "clf": 0.090, "recorded": OPTIMUM}
 
 
 def quartiles(values):
@@ -32,6 +35,16 @@ def kept(problem, key, work):
     found = work()
     file.write_text(json.dumps({"key": key, "found": found}))
     return json.loads(file.read_text())["found"]
+
+
+def agree(folder, python, problem):
+    """Ends the bench unless a problem has the same values on both sides."""
+    points = run_json([folder / "tenor-bench", "studies", "--problem", problem, "--points", 20])["points"]
+    theirs = run_json([python, OWN_PEERS / "studies.py", "--problem", problem, "--points", json.dumps([point["params"] for point in points])],
+                      env=os.environ | {"TENOR_PEERS": str(PEERS)})
+    for point, values in zip(points, theirs):
+        if not all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(point["values"], values, strict=True)):
+            raise SystemExit(f"error: the two sides of {problem} do not agree at {point}: {values}")
 
 
 def asked(folder):
@@ -62,6 +75,7 @@ def main():
         if options.problems and problem not in options.problems.split(","):
             continue
         say(problem)
+        agree(folder, python, problem)
         of = ["--problem", problem, *map(str, common), "--marks", ",".join(map(str, marks))]
         ours, chance, peers = kept(problem, [of, (folder / "tenor-bench").stat().st_mtime], lambda: (
             run_json([folder / "tenor-bench", "studies", *of]),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Optuna's side of bench-studies: scores of studies on one problem, and the time of a suggestion.
 
-The problems are in the folder TENOR_PEERS. The last line printed is one JSON object.
+The problems are in the folder TENOR_PEERS, those over recorded trials in `recorded.py`. The last line printed is one JSON object.
 """
 import argparse
 import json
@@ -15,10 +15,13 @@ from pathlib import Path
 import optuna
 
 sys.path.insert(0, os.environ.get("TENOR_PEERS", str(Path(__file__).resolve().parents[3] / "shared" / "peers")))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import recorded  # noqa: E402
 from problems import PROBLEMS, hypervolume  # noqa: E402
 
 warnings.filterwarnings("ignore")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+PROBLEMS |= recorded.PROBLEMS
 ASKS = 7
 
 
@@ -62,7 +65,13 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--overhead", default="100,1000")
+    parser.add_argument("--points", help="instead of any study: the values at these points, a list of JSON objects")
     o = parser.parse_args()
+    if o.points:
+        function, objectives, _, _ = PROBLEMS[o.problem]
+        found = [function(optuna.trial.FixedTrial(point)) for point in json.loads(o.points)]
+        print(json.dumps([[value] if objectives == 1 else value for value in found]))
+        return
     marks = [int(mark) for mark in o.marks.split(",")]
     found = {mark: [] for mark in marks}
     for seed in range(o.first_seed, o.first_seed + o.seeds):

@@ -7,6 +7,7 @@ mod echo;
 mod load;
 mod predict;
 mod queue;
+mod recorded;
 mod requests;
 mod studies;
 mod tracking;

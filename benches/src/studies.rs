@@ -1,6 +1,6 @@
 //! Searches on problems whose best values are known: how good the search is, and how long it takes to suggest.
 //!
-//! The problems are those of the peers' `problems.py`, number for number.
+//! The problems are those of the peers' `problems.py` and `recorded.py`, number for number.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,6 +12,8 @@ use tenor_domain::ParamValue;
 use tenor_tune::history::random_of;
 use tenor_tune::pareto::hypervolume;
 use tenor_tune::{Assignment, Direction, Domain, History, Param, SamplerKind, Space, Trial, TrialState, When};
+
+use crate::recorded;
 
 #[derive(Debug, Args)]
 pub struct Studies {
@@ -33,11 +35,17 @@ pub struct Studies {
     /// Lengths of history at which a suggestion is timed; the trials are random ones.
     #[arg(long, value_delimiter = ',', default_value = "100,1000")]
     overhead: Vec<u64>,
+    /// Instead of any study: the values at so many random points, to be compared with the peers'.
+    #[arg(long, value_name = "COUNT")]
+    points: Option<u64>,
 }
 
 impl Studies {
     pub fn run(&self) -> anyhow::Result<Value> {
         let problem = problem(&self.problem).with_context(|| format!("there is no problem `{}`", self.problem))?;
+        if let Some(count) = self.points {
+            return Ok(json!({ "problem": self.problem, "points": problem.points(count) }));
+        }
         let kind = SamplerKind::ALL.into_iter().find(|kind| kind.as_str() == self.sampler);
         let kind = kind.with_context(|| format!("there is no sampler `{}`", self.sampler))?;
         ensure!(self.marks.iter().all(|mark| *mark as u64 <= self.trials), "a mark lies behind the last trial");
@@ -78,6 +86,11 @@ impl Problem {
             trials.push(self.trial(number, point));
         }
         Ok(trials.into_iter().map(|trial| trial.values).collect())
+    }
+
+    fn points(&self, count: u64) -> Vec<Value> {
+        let points = (0..count).map(|number| self.space.assignment(&self.space.random(&mut random_of(2, number))));
+        points.map(|at| json!({ "params": at, "values": (self.value)(&at) })).collect()
     }
 
     fn trial(&self, number: u64, point: tenor_tune::Point) -> Trial {
@@ -144,6 +157,8 @@ fn problem(name: &str) -> Option<Problem> {
         "zdt2" => (unit(10), vec![1.1, 5.0], |at| zdt(at, |ratio| 1.0 - ratio * ratio)),
         "dtlz2" => (unit(7), vec![1.5; 3], dtlz2),
         "clf_mo" => (classifier_space(), vec![0.30, 10f64.ln(), 1e6f64.ln()], classifier),
+        "recorded" => (recorded::space(), vec![], recorded::error),
+        "recorded_mo" => (recorded::space(), recorded::reference(), recorded::error_and_size),
         _ => return None,
     };
     // Every space above is written here.
