@@ -1,6 +1,6 @@
 # Tenor's commands. Every cargo call selects the whole workspace: two selections of features would rebuild shared crates.
 SHELL := /bin/bash
-.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models bench-studies bench-search record-trials
+.PHONY: help test check demo bench-quality bench-data bench-footprint bench-queue bench-tracking bench-serving bench-models bench-studies bench-search bench-pruning record-trials
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -43,6 +43,9 @@ bench-studies: ## The search on problems whose best values are known, beside Opt
 
 bench-search: ## The search over all classic kinds, beside Optuna with scikit-learn (TENOR_REAL_DATA: their folder)
 	python3 benches/search.py
+
+bench-pruning: ## What pruning saves and costs over folds of real reviews (TENOR_REAL_DATA: their folder)
+	python3 benches/pruning.py
 
 record-trials: ## Trains a grid of classifiers and keeps their scores as the recorded problems of bench-studies
 	python3 benches/record.py
