@@ -7,7 +7,7 @@ use super::*;
 use crate::history::{Direction, Trial, TrialState};
 use crate::pareto::hypervolume;
 use crate::space::tests::{every_sort, same};
-use crate::space::{Domain, Param};
+use crate::space::{Domain, Param, When};
 
 fn floats(names: &[&str], low: f64, high: f64) -> Space {
     let param = |name: &&str| Param {
@@ -105,6 +105,35 @@ fn tpe_and_nsga2_cover_more_than_chance_does() {
     };
     assert!(wins(SamplerKind::Tpe, 100) >= 9);
     assert!(wins(SamplerKind::Nsga2, 300) >= 9);
+}
+
+#[test]
+fn a_branch_that_is_fair_everywhere_does_not_hide_a_better_one() {
+    let texts = |texts: &[&str]| texts.iter().map(|text| ParamValue::Text((*text).to_owned())).collect::<Vec<_>>();
+    let kinds = ["fair", "steep", "poor"];
+    let kind = Domain::Categorical { choices: texts(&kinds) };
+    let mut params = vec![Param { name: "kind".to_owned(), domain: kind, when: None }];
+    for kind in kinds {
+        let when = Some(When { param: "kind".to_owned(), values: texts(&[kind]) });
+        let domain = Domain::Float { low: 0.0, high: 1.0, log: false, step: None };
+        params.push(Param { name: format!("{kind}.x"), domain, when });
+    }
+    let space = Space::new(params).unwrap();
+    let loss = |_: &Space, point: &Point| {
+        let distance = |axis| point.coordinate(axis).map_or(0.0, |x| (x - 0.8).abs());
+        vec![match point.coordinate(0) {
+            Some(0.0) => 0.2 + 0.05 * distance(1),
+            Some(1.0) => 3.0 * distance(2),
+            _ => 1.0 + distance(3),
+        }]
+    };
+    let options = TpeOptions::of(&space, 1);
+    let found = |options: &TpeOptions| {
+        let tpe = Tpe::new(options.clone());
+        (0..30).filter(|seed| best(&study(&tpe, &space, &[Direction::Minimize], (*seed, 200), loss)) < 0.1).count()
+    };
+    let (with, without) = (found(&options), found(&TpeOptions { by_branch: 0.0, ..options.clone() }));
+    assert!(with >= 24 && with >= without + 8, "{with} and {without} of 30");
 }
 
 #[test]

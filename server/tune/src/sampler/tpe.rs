@@ -7,6 +7,10 @@
 //!
 //! With several objectives most suggestions draw all parameters together, some each by itself: the first keep what
 //! belongs together, the second put together what was found apart. Measured, both find more than either alone.
+//!
+//! Where parameters depend on others, some suggestions for one objective search a branch by its own trials, whichever branch
+//! that is: when the first good trials are of one kind of model, hardly another would be drawn, and none learned. What was
+//! measured is in `docs/adr/0006-search-defaults.md`.
 
 use std::ops::Range;
 
@@ -26,6 +30,8 @@ pub struct TpeOptions {
     pub together: f64,
     /// Chance that a parameter of a point drawn together comes from another good trial than the point.
     pub crossing: f64,
+    /// Share of the suggestions that look at the trials of one branch only, any branch with the same chance.
+    pub by_branch: f64,
     /// Trials that are drawn at random before any is modelled.
     pub startup_trials: usize,
     /// Points that are drawn for each suggestion.
@@ -51,6 +57,7 @@ impl TpeOptions {
         let base = Self {
             together: if single { 1.0 } else { 0.75 },
             crossing: if single { 0.0 } else { 0.3 },
+            by_branch: 0.0,
             startup_trials: 10,
             candidates: 24,
             good_share: 0.1,
@@ -58,15 +65,18 @@ impl TpeOptions {
             max_others: if single { 400 } else { 200 },
             min_bandwidth: Some(if single { 0.03 } else { 0.05 }),
             categorical_prior: 1.0,
-            weigh_by_improvement: false,
+            weigh_by_improvement: single,
         };
         match (conditional, single) {
-            (false, true) => Self { good_share: 0.15, weigh_by_improvement: true, ..base },
-            (true, true) => Self { min_bandwidth: None, categorical_prior: 3.0, ..base },
+            (false, true) => Self { good_share: 0.15, ..base },
+            (true, true) => Self { by_branch: 0.2, min_bandwidth: Some(0.1), categorical_prior: 3.0, ..base },
             (_, false) => base,
         }
     }
 }
+
+/// Trials that a branch has before it is modelled by itself.
+const BRANCH_STARTUP: usize = 4;
 
 /// The sampler.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,9 +93,14 @@ impl Tpe {
 impl Sampler for Tpe {
     fn suggest(&self, space: &Space, history: History<'_>, study_seed: u64, number: u64) -> Result<Point, Error> {
         let mut random = random_of(study_seed, number);
-        let Some(split) = Split::of(history, &self.options, &mut random) else { return Ok(space.random(&mut random)) };
+        let Some(split) = Split::of(history, |_| true, &self.options, &mut random) else {
+            return Ok(space.random(&mut random));
+        };
+        if self.options.by_branch > 0.0 && random.unit() < self.options.by_branch {
+            return Ok(self.in_a_branch(space, history, &mut random));
+        }
         Ok(if self.options.together >= 1.0 || random.unit() < self.options.together {
-            self.together(space, &split, &mut random)
+            self.together(space, &split, &[], &mut random)
         } else {
             self.one_by_one(space, &split, &mut random)
         })
@@ -99,7 +114,30 @@ impl Tpe {
         Parzen::new(space, axes, &points, weights, bandwidth, self.options.categorical_prior)
     }
 
-    fn together(&self, space: &Space, split: &Split<'_>, random: &mut Random) -> Point {
+    /// A branch has all parameters that others depend on at certain choices.
+    fn in_a_branch(&self, space: &Space, history: History<'_>, random: &mut Random) -> Point {
+        let mut is_switch = vec![false; space.params().len()];
+        space
+            .axes()
+            .iter()
+            .filter_map(|axis| axis.condition.as_ref())
+            .for_each(|(parent, _)| is_switch[*parent] = true);
+        let any = space.random(random);
+        let of_switch = |(switch, at): (&bool, &Option<f64>)| if *switch { *at } else { None };
+        let branch: Vec<Option<f64>> = is_switch.iter().zip(&any.0).map(of_switch).collect();
+        let is_of_branch = |trial: &Trial| {
+            (0..branch.len()).all(|axis| !is_switch[axis] || trial.point.coordinate(axis) == branch[axis])
+        };
+        let options =
+            TpeOptions { startup_trials: self.options.startup_trials.min(BRANCH_STARTUP), ..self.options.clone() };
+        match Split::of(history, is_of_branch, &options, random) {
+            Some(split) => self.together(space, &split, &branch, random),
+            None => any,
+        }
+    }
+
+    /// `fixed` has the coordinates, by axis, that are not drawn.
+    fn together(&self, space: &Space, split: &Split<'_>, fixed: &[Option<f64>], random: &mut Random) -> Point {
         let (axes, crossing) = (0..space.params().len(), self.options.crossing);
         let good = self.density(space, axes.clone(), &split.good, &split.weights);
         let others = self.density(space, axes, &split.others, &vec![1.0; split.others.len()]);
@@ -107,6 +145,9 @@ impl Tpe {
         let drawn = (0..self.options.candidates.max(1)).map(|_| {
             let kernel = good.kernel(random);
             let point = space.build(|axis, _| {
+                if let Some(at) = fixed.get(axis).copied().flatten() {
+                    return at;
+                }
                 let crosses = crossing > 0.0 && random.unit() < crossing;
                 let kernel = if crosses { good.kernel(random) } else { kernel };
                 good.draw(kernel, axis, random)
@@ -151,10 +192,16 @@ struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    /// `None` while there are too few trials.
-    fn of(history: History<'a>, options: &TpeOptions, random: &mut Random) -> Option<Self> {
-        let feasible: Vec<&Trial> = history.feasible().collect();
-        let ended = history.trials.iter().filter(|it| matches!(it.state, TrialState::Complete | TrialState::Pruned));
+    /// Of those that `counts` holds for; `None` while there are too few.
+    fn of(
+        history: History<'a>,
+        counts: impl Fn(&Trial) -> bool,
+        options: &TpeOptions,
+        random: &mut Random,
+    ) -> Option<Self> {
+        let counted = || history.trials.iter().filter(|trial| counts(trial));
+        let feasible: Vec<&Trial> = history.feasible().filter(|trial| counts(trial)).collect();
+        let ended = counted().filter(|it| matches!(it.state, TrialState::Complete | TrialState::Pruned));
         let ended = ended.count();
         if ended < options.startup_trials.max(1) {
             return None;
@@ -166,7 +213,7 @@ impl<'a> Split<'a> {
         };
         if good.len() < wanted {
             // Too few trials are complete and keep the constraints: those that were pruned last, then those that break them least.
-            good.extend(second_best(history).take(wanted - good.len()));
+            good.extend(second_best(history).filter(|trial| counts(trial)).take(wanted - good.len()));
         }
         let weights = match options.weigh_by_improvement && history.directions.len() == 1 {
             true => improvements(history, &good),
@@ -178,7 +225,7 @@ impl<'a> Split<'a> {
         // Numbers rise on both sides.
         let is_other =
             |trial: &&Trial| is_good.next_if_eq(&trial.number).is_none() && trial.state != TrialState::Failed;
-        let mut others: Vec<&Trial> = history.trials.iter().filter(is_other).collect();
+        let mut others: Vec<&Trial> = counted().filter(is_other).collect();
         if others.len() > options.max_others {
             // The newest half, among which are those that run, and any of the others.
             let newest = options.max_others / 2;
