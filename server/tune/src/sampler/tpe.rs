@@ -9,8 +9,8 @@
 //! belongs together, the second put together what was found apart. Measured, both find more than either alone.
 //!
 //! Where parameters depend on others, some suggestions for one objective search a branch by its own trials, whichever branch
-//! that is: a kind of model that is fair with any parameters would otherwise hide one that is better with the right ones. What
-//! was measured is in `docs/adr/0006-search-defaults.md`.
+//! that is: when the first good trials are of one kind of model, hardly another would be drawn, and none learned. What was
+//! measured is in `docs/adr/0006-search-defaults.md`.
 
 use std::ops::Range;
 
