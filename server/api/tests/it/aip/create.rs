@@ -90,7 +90,8 @@ async fn the_table_names_every_method_that_makes_something_and_each_takes_a_requ
     named.sort();
     assert_eq!(named, wire::with_field("request_id"));
     for rpc in wire::rpcs() {
-        let makes = ["/Create", "/Start", "/ImportDataset", "/Train", "/Register"].iter().any(|verb| rpc.name.contains(verb));
+        let makes =
+            ["/Create", "/Start", "/ImportDataset", "/Train", "/Register"].iter().any(|verb| rpc.name.contains(verb));
         assert_eq!(makes, named.contains(&rpc.name), "{}", rpc.name);
     }
 }
