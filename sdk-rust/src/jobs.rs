@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, TryStreamExt as _};
 use tenor_proto::v1::{
     CancelJobRequest, GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, RequeueJobRequest, WaitJobRequest,
     WatchJobRequest,
 };
-use tonic::Streaming;
 
-use crate::client::{Repeat, backoff, unary};
-use crate::error::broken;
+use crate::client::{Repeat, unary};
 use crate::page::items;
+use crate::resume::resumed;
 use crate::{Client, Error, Items, Kind, Result};
-
-/// Reconnections in a row without an event.
-const FRUITLESS: u32 = 8;
 
 /// Calls of `JobService`.
 #[derive(Debug, Clone)]
@@ -27,53 +23,6 @@ pub struct Jobs {
 /// Whether a job has ended, well or not.
 pub fn is_final(state: JobState) -> bool {
     matches!(state, JobState::Succeeded | JobState::Failed | JobState::Cancelled)
-}
-
-struct Watch {
-    client: Client,
-    job_id: i64,
-    after_seq: i64,
-    live: Option<Streaming<JobEvent>>,
-    fruitless: u32,
-    ended: bool,
-}
-
-impl Watch {
-    async fn next(&mut self) -> Option<Result<JobEvent>> {
-        while !self.ended {
-            match self.step().await {
-                Ok(Some(event)) => {
-                    self.fruitless = 0;
-                    if event.seq > self.after_seq {
-                        self.after_seq = event.seq;
-                        return Some(Ok(event));
-                    }
-                }
-                Ok(None) => self.ended = true,
-                Err(status) if broken(&status) && self.fruitless < FRUITLESS => {
-                    self.live = None;
-                    self.fruitless += 1;
-                    tokio::time::sleep(backoff(self.fruitless)).await;
-                }
-                Err(status) => {
-                    self.ended = true;
-                    return Some(Err(self.client.explain(status)));
-                }
-            }
-        }
-        None
-    }
-    async fn step(&mut self) -> std::result::Result<Option<JobEvent>, tonic::Status> {
-        let live = match &mut self.live {
-            Some(live) => live,
-            None => {
-                let message = WatchJobRequest { job_id: self.job_id, after_seq: self.after_seq };
-                let stream = self.client.job_api().watch_job(self.client.request(message)).await?.into_inner();
-                self.live.insert(stream)
-            }
-        };
-        live.message().await
-    }
 }
 
 impl Jobs {
@@ -117,8 +66,15 @@ impl Jobs {
     }
     /// The events of a job, live. A broken stream is resumed after the last event: nothing is lost or repeated.
     pub fn watch(&self, job_id: i64, after_seq: i64) -> BoxStream<'static, Result<JobEvent>> {
-        let watch = Watch { client: self.client.clone(), job_id, after_seq, live: None, fruitless: 0, ended: false };
-        stream::unfold(watch, |mut watch| async move { watch.next().await.map(|event| (event, watch)) }).boxed()
+        resumed(
+            self.client.clone(),
+            after_seq,
+            |event: &JobEvent| event.seq,
+            move |client, after_seq| {
+                let (mut api, request) = (client.job_api(), client.request(WatchJobRequest { job_id, after_seq }));
+                async move { api.watch_job(request).await }.boxed()
+            },
+        )
     }
     /// Waits for the end of a job, however long it takes, and shows its events meanwhile.
     pub async fn follow(&self, job_id: i64, mut on_event: impl FnMut(&JobEvent)) -> Result<Job> {

@@ -11,6 +11,7 @@ mod models;
 mod page;
 mod predictions;
 mod request;
+mod resume;
 mod studies;
 mod trace;
 mod upload;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, TryStreamExt as _};
 use tenor_proto::v1::{
     Budget, CompleteTrialRequest, Constraint, CreateStudyRequest, DeleteStudyRequest, Direction, EnqueueTrialsRequest,
     FailTrialRequest, GetStudyReportRequest, GetStudyRequest, GetTrialRequest, HeartbeatTrialRequest,
@@ -13,16 +13,12 @@ use tenor_proto::v1::{
     ShouldPruneResponse, StopStudyRequest, Study, StudyChange, StudyState, StudyTraining, SuggestRequest,
     SuggestResponse, Trial, TrialPoint, TrialState, UpdateStudyRequest, WatchStudyRequest,
 };
-use tonic::Streaming;
 
-use crate::client::{backoff, unary};
-use crate::error::broken;
+use crate::client::unary;
 use crate::page::items;
 use crate::request::request_id;
+use crate::resume::resumed;
 use crate::{Change, Client, Items, Result};
-
-/// Reconnections in a row without a change.
-const FRUITLESS: u32 = 8;
 
 /// A study to create.
 #[derive(Debug, Clone)]
@@ -370,9 +366,17 @@ impl Studies {
     }
     /// The changes of a study, live, until it ends. A broken stream is resumed after the last change.
     pub fn watch(&self, study: impl Into<String>, after_revision: i64) -> BoxStream<'static, Result<StudyChange>> {
-        let client = self.client.clone();
-        let watch = Watch { client, study: study.into(), after_revision, live: None, fruitless: 0, ended: false };
-        stream::unfold(watch, |mut watch| async move { watch.next().await.map(|change| (change, watch)) }).boxed()
+        let study = study.into();
+        resumed(
+            self.client.clone(),
+            after_revision,
+            |change: &StudyChange| change.revision,
+            move |client, after_revision| {
+                let message = WatchStudyRequest { study: study.clone(), after_revision };
+                let (mut api, request) = (client.study_api(), client.request(message));
+                async move { api.watch_study(request).await }.boxed()
+            },
+        )
     }
     /// Waits for the end of a study, however long it takes, and shows its changes meanwhile.
     pub async fn follow(&self, study: impl Into<String>, mut on_change: impl FnMut(&StudyChange)) -> Result<Study> {
@@ -390,50 +394,5 @@ impl Studies {
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
-    }
-}
-
-struct Watch {
-    client: Client,
-    study: String,
-    after_revision: i64,
-    live: Option<Streaming<StudyChange>>,
-    fruitless: u32,
-    ended: bool,
-}
-
-impl Watch {
-    async fn next(&mut self) -> Option<Result<StudyChange>> {
-        while !self.ended {
-            match self.step().await {
-                Ok(Some(change)) => {
-                    self.fruitless = 0;
-                    self.after_revision = self.after_revision.max(change.revision);
-                    return Some(Ok(change));
-                }
-                Ok(None) => self.ended = true,
-                Err(status) if broken(&status) && self.fruitless < FRUITLESS => {
-                    self.live = None;
-                    self.fruitless += 1;
-                    tokio::time::sleep(backoff(self.fruitless)).await;
-                }
-                Err(status) => {
-                    self.ended = true;
-                    return Some(Err(self.client.explain(status)));
-                }
-            }
-        }
-        None
-    }
-    async fn step(&mut self) -> std::result::Result<Option<StudyChange>, tonic::Status> {
-        let live = match &mut self.live {
-            Some(live) => live,
-            None => {
-                let message = WatchStudyRequest { study: self.study.clone(), after_revision: self.after_revision };
-                let stream = self.client.study_api().watch_study(self.client.request(message)).await?.into_inner();
-                self.live.insert(stream)
-            }
-        };
-        live.message().await
     }
 }

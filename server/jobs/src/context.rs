@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tenor_data::Work;
-use tenor_domain::{Job, JobState, State};
+use tenor_domain::{Caller, Job, JobState, State};
 use tenor_learn::Registry;
 use tenor_platform::Platform;
 use tenor_queue::{CancelReason, JobContext, JobError, WorkerBuilder};
@@ -135,6 +135,11 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// The worker, under the trace of whoever asked for the job.
+pub(crate) fn caller(context: &JobContext) -> Caller {
+    Caller { traceparent: context.job.traceparent.clone(), principal: "worker".to_owned() }
 }
 
 /// What to answer for a row that is final already: an attempt before this one ended it, but could not say so.

@@ -9,12 +9,12 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenor_domain::{Caller, Error, State, StudyId};
+use tenor_domain::{Error, State, StudyId};
 use tenor_learn::Registry;
 use tenor_platform::{BegunTrial, Platform, TrialEnd};
 use tenor_queue::{Fence, Job, JobContext, JobError};
 
-use crate::context::{Jobs, compute};
+use crate::context::{Jobs, caller, compute};
 use crate::kept::{Kept, RunCheckpoints};
 pub(crate) use measure::MEASURED;
 use measure::{Measured, Trial};
@@ -33,8 +33,7 @@ impl Job for RunTrial {
 
 impl RunTrial {
     pub(crate) async fn run(self, jobs: &Jobs, context: &JobContext) -> Result<Value, JobError> {
-        let caller = Caller { traceparent: context.job.traceparent.clone(), principal: "worker".to_owned() };
-        let (studies, fence) = (jobs.platform.studies(), context.fence());
+        let (studies, caller, fence) = (jobs.platform.studies(), caller(context), context.fence());
         let Some(BegunTrial { study, spec, trial }) = studies.begin_trial(&caller, &fence, &self.study_id).await?
         else {
             jobs.rows.clear();

@@ -10,15 +10,13 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenor_domain::{
-    Caller, Clock as _, DatasetVersion, Digest, Metric, RunId, Split, SplitOutcome, State, SystemClock,
-};
+use tenor_domain::{Clock as _, DatasetVersion, Digest, Metric, RunId, Split, SplitOutcome, State, SystemClock};
 use tenor_learn::slices::SliceFilter;
 use tenor_learn::{Lineage, ModelFile};
 use tenor_platform::{ModelFacts, NewArtifact, TrainRows, TrainSpec, TrainedModel};
 use tenor_queue::{Job, JobContext, JobError};
 
-use crate::context::{Jobs, already, compute};
+use crate::context::{Jobs, already, caller, compute};
 use training::{Trained, Training};
 
 /// The artifact that holds the model file.
@@ -104,11 +102,6 @@ impl TrainRun {
         }
         Ok(result)
     }
-}
-
-/// The worker, under the trace of whoever asked for the job.
-fn caller(context: &JobContext) -> Caller {
-    Caller { traceparent: context.job.traceparent.clone(), principal: "worker".to_owned() }
 }
 
 /// By content only: same data, parameters and seed must give the same file.

@@ -107,7 +107,8 @@ fn summaries(folds: &[BTreeMap<String, f64>]) -> BTreeMap<String, Summary> {
 }
 
 impl Summary {
-    fn of(values: &[f64]) -> Self {
+    /// Of one value a fold; at least one.
+    pub fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

@@ -1,6 +1,6 @@
 //! Limits on what clients write. A text without NUL fits both databases.
 
-use tenor_domain::{Error, Metric, Tags};
+use tenor_domain::{AliasName, Error, Metric, Tags};
 
 const MAX_TAGS: usize = 64;
 const MAX_TAG_CHARS: usize = 5_000;
@@ -46,6 +46,23 @@ pub(crate) fn tags(tags: &Tags) -> Result<(), Error> {
         text("tags", value, MAX_TAG_CHARS)?;
     }
     Ok(())
+}
+
+/// Folds to judge by: each is a fit.
+pub(crate) fn folds(field: &str, folds: Option<u32>) -> Result<(), Error> {
+    const MAX: u32 = 20;
+    match folds {
+        Some(folds) if !(2..=MAX).contains(&folds) => {
+            Err(Error::invalid(field, format!("must be 2 to {MAX}, got {folds}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Aliases for one new version.
+pub(crate) fn aliases(field: &str, aliases: &[AliasName]) -> Result<(), Error> {
+    const MAX: usize = 20;
+    if aliases.len() > MAX { Err(Error::invalid(field, format!("must be at most {MAX}"))) } else { Ok(()) }
 }
 
 /// A slash-separated relative label, never a path: `plots/confusion.svg`.

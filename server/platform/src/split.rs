@@ -1,7 +1,7 @@
 //! Splits of dataset versions.
 
 use serde_json::{Value, json};
-use tenor_domain::{Caller, Error, Page, PageRequest, RequestId, Split, SplitId, SplitOutcome, State};
+use tenor_domain::{Caller, Error, JobId, Page, PageRequest, RequestId, Split, SplitId, SplitOutcome, State};
 use tenor_queue::Fence;
 use tenor_store::{Tx, split};
 
@@ -166,6 +166,20 @@ impl Splits<'_> {
         }
         Ok(tx.commit().await?)
     }
+}
+
+/// A split to be trained on, and the job that makes it if that has not finished. Holds the split's version: under its lock the job cannot
+/// end between looking and depending on it unseen, since the queue takes a finished dependency for what it is.
+pub(crate) async fn hold(tx: &mut Tx, id: &SplitId) -> Result<(Split, Option<JobId>), Error> {
+    let found = by_id(tx, id).await?;
+    split::lock_version(tx, &found.dataset_version_id).await?;
+    let found = by_id(tx, id).await?;
+    if matches!(found.state, State::Failed | State::Cancelled) {
+        let text = format!("split `{}` is {}; create it again", found.id, found.state);
+        return Err(Error::precondition("SPLIT_NOT_READY", text));
+    }
+    let job = found.job_id.filter(|_| !found.state.is_final());
+    Ok((found, job))
 }
 
 pub(crate) async fn by_id(tx: &mut Tx, id: &SplitId) -> Result<Split, Error> {

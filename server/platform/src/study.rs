@@ -13,7 +13,7 @@ mod spec;
 mod watch;
 
 use tenor_domain::{Error, Etag, Page, PageRequest, Study, StudyId, StudyState, Tags};
-use tenor_store::{Tx, study};
+use tenor_store::study;
 
 pub use ask::{NewReport, Suggested};
 pub(crate) use cache::StudyCache;
@@ -156,8 +156,4 @@ impl Studies<'_> {
 
 pub(crate) fn missing(study: &str) -> Error {
     Error::not_found(format!("study `{study}` does not exist; it may have been deleted"))
-}
-
-pub(crate) async fn by_id(tx: &mut Tx, id: &StudyId) -> Result<Study, Error> {
-    study::by_id(tx, id.as_str()).await?.ok_or_else(|| missing(id.as_str()))
 }

@@ -1,7 +1,5 @@
 //! What clients tell of trials that they run themselves.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 
 use crate::commands::run::params;
@@ -46,27 +44,23 @@ pub struct Enqueue {
     pub params: Vec<(String, String)>,
 }
 
-fn metrics(measured: Vec<(String, f64)>) -> BTreeMap<String, f64> {
-    map(measured)
-}
-
 pub(super) async fn enqueue(args: Enqueue, context: &mut Context<'_>) -> Result {
     let trials = context.client.studies().enqueue(args.study, vec![params(args.params)]).await?;
     trials.iter().try_for_each(|trial| context.item(trial))
 }
 
 pub(super) async fn report_step(args: ReportStep, context: &mut Context<'_>) -> Result {
-    let Measured { of, metrics: measured } = args.measured;
-    let told = context.client.studies().report(of.study, of.number, of.client, args.step, metrics(measured)).await?;
+    let Measured { of, metrics } = args.measured;
+    let told = context.client.studies().report(of.study, of.number, of.client, args.step, map(metrics)).await?;
     context.value(&told.to_json())
 }
 
 pub(super) async fn complete(args: Measured, context: &mut Context<'_>) -> Result {
-    let Measured { of, metrics: measured } = args;
-    context.item(&context.client.studies().complete(of.study, of.number, of.client, metrics(measured)).await?)
+    let Measured { of, metrics } = args;
+    context.item(&context.client.studies().complete(of.study, of.number, of.client, map(metrics)).await?)
 }
 
 pub(super) async fn prune(args: Measured, context: &mut Context<'_>) -> Result {
-    let Measured { of, metrics: measured } = args;
-    context.item(&context.client.studies().prune(of.study, of.number, of.client, metrics(measured)).await?)
+    let Measured { of, metrics } = args;
+    context.item(&context.client.studies().prune(of.study, of.number, of.client, map(metrics)).await?)
 }

@@ -1,5 +1,6 @@
 //! What calls that may take long do when the server is told to stop.
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, stream};
 use tenor_domain::Error;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,16 @@ where
         }
     });
     Box::pin(read.fuse())
+}
+
+/// Answers that go on until the drain begins; then the client is told to come again, and resumes after the last that it saw.
+pub(crate) fn while_serving<T: Send + 'static>(
+    answers: impl Stream<Item = Result<T, Status>> + Send + 'static,
+    shutdown: CancellationToken,
+) -> BoxStream<'static, Result<T, Status>> {
+    let stop = shutdown.clone().cancelled_owned();
+    let stopped = stream::once(async move { shutdown.is_cancelled().then(|| Err(status(draining()))) });
+    answers.take_until(stop).chain(stopped.filter_map(std::future::ready)).boxed()
 }
 
 /// The server is shutting down.

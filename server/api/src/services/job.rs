@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use tenor_domain::{Error, JobId};
 use tenor_platform::Platform;
 use tenor_proto::v1 as pb;
@@ -13,7 +13,7 @@ use tenor_queue::JobFilter;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::services::drain::draining;
+use crate::services::drain::{draining, while_serving};
 use crate::status::status;
 use crate::{decode, encode};
 
@@ -81,11 +81,7 @@ impl JobService for Jobs {
         self.platform.jobs().get(id).await.map_err(status)?;
         let events = self.platform.jobs().watch(id, request.after_seq);
         let events = events.map(|event| event.map(encode::job_event).map_err(status));
-        // At the drain the client is told to come again; it resumes after the last line that it saw.
-        let shutdown = self.shutdown.clone();
-        let stopped = stream::once(async move { shutdown.is_cancelled().then(|| Err(status(draining()))) });
-        let stop = self.shutdown.clone().cancelled_owned();
-        Ok(Response::new(events.take_until(stop).chain(stopped.filter_map(std::future::ready)).boxed()))
+        Ok(Response::new(while_serving(events, self.shutdown.clone())))
     }
 }
 

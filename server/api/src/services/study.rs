@@ -6,7 +6,7 @@ mod encode;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use tenor_domain::{Error, Etag, RequestId};
 use tenor_platform::{NewReport, Platform, SearchTrials, StudyPatch, TrialEnd};
 use tenor_proto::v1 as pb;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::decode::{caller, given, page, params, tags_patch};
-use crate::services::drain::draining;
+use crate::services::drain::while_serving;
 use crate::status::status;
 
 pub(crate) struct Studies {
@@ -203,10 +203,7 @@ impl StudyService for Studies {
         let study = self.studies().get(&request.study).await.map_err(status)?;
         let changes = self.studies().watch(&study.id, request.after_revision);
         let changes = changes.map(|change| change.and_then(encode::change).map_err(status));
-        let shutdown = self.shutdown.clone();
-        let stopped = stream::once(async move { shutdown.is_cancelled().then(|| Err(status(draining()))) });
-        let stop = self.shutdown.clone().cancelled_owned();
-        Ok(Response::new(changes.take_until(stop).chain(stopped.filter_map(std::future::ready)).boxed()))
+        Ok(Response::new(while_serving(changes, self.shutdown.clone())))
     }
 
     async fn get_study_report(

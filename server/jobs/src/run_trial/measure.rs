@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tenor_domain::{Digest, Error, ErrorKind};
 use tenor_features::Stop;
+use tenor_learn::cross_validation::Summary;
 use tenor_learn::folds::Folds;
 use tenor_learn::serve::measure_latency;
 use tenor_learn::{
@@ -37,8 +38,6 @@ const LATENCY_ROWS: usize = 200;
 const LATENCY_ROUNDS: usize = 5;
 /// Bootstrap samples behind a standard error on validation rows.
 const RESAMPLES: u32 = 100;
-/// Half of a 95 % interval in standard errors.
-const Z: f64 = 1.959_963_985;
 
 /// One trial.
 pub(super) struct Trial<'a> {
@@ -202,8 +201,8 @@ impl Trial<'_> {
                 evaluate(&examples.labels, &probabilities, &contract.classes, contract.stars.as_deref(), &options)?;
             let mut metrics = judged.metrics("");
             for score in &judged.scores {
-                if let (Some(low), Some(high)) = (score.low, score.high) {
-                    metrics.insert(format!("{}{STANDARD_ERROR}", score.name), (high - low) / (2.0 * Z));
+                if let Some(error) = score.standard_error() {
+                    metrics.insert(format!("{}{STANDARD_ERROR}", score.name), error);
                 }
             }
             Ok(metrics)
@@ -255,23 +254,20 @@ fn unmeasured(name: &str, metrics: &BTreeMap<String, f64>) -> Error {
 /// times and counts are added up.
 fn mean(folds: &[BTreeMap<String, f64>]) -> BTreeMap<String, f64> {
     let Some(first) = folds.first() else { return BTreeMap::new() };
-    let count = folds.len() as f64;
     let mut metrics = BTreeMap::new();
     for name in first.keys() {
         let values: Vec<f64> = folds.iter().filter_map(|fold| fold.get(name).copied()).collect();
         if values.len() < folds.len() {
             continue;
         }
-        let sum: f64 = values.iter().sum();
         if matches!(name.as_str(), "fit_seconds" | "feature_block_hits" | "latency_us_n") {
-            metrics.insert(name.clone(), sum);
+            metrics.insert(name.clone(), values.iter().sum());
             continue;
         }
-        let mean = sum / count;
-        metrics.insert(name.clone(), mean);
-        if values.len() > 1 {
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            metrics.insert(format!("{name}{STANDARD_ERROR}"), (squares / (count - 1.0) / count).sqrt());
+        let summary = Summary::of(&values);
+        metrics.insert(name.clone(), summary.mean);
+        if summary.folds > 1 {
+            metrics.insert(format!("{name}{STANDARD_ERROR}"), summary.std / f64::from(summary.folds).sqrt());
         }
     }
     metrics

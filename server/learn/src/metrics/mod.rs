@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use tenor_domain::Error;
 use tenor_features::Stop;
 
+use crate::statistics::Z95;
+
 pub(crate) use bootstrap::{Bootstrap, defined, interval, quantile};
 pub use curves::thin;
 pub(crate) use frame::{Frame, check_rows};
@@ -49,6 +51,13 @@ pub struct Score {
     pub high: Option<f64>,
     /// The same score of a model that always answers with the class shares of the training rows.
     pub baseline: Option<f64>,
+}
+
+impl Score {
+    /// The standard error behind the interval, as if the score were normally distributed; `None` without one.
+    pub fn standard_error(&self) -> Option<f64> {
+        Some((self.high? - self.low?) / (2.0 * Z95))
+    }
 }
 
 /// The scores of one class against the rest.

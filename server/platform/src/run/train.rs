@@ -8,7 +8,7 @@ use tenor_domain::{
     AliasName, CalibrationMethod, Caller, Error, Etag, ExperimentId, ExperimentName, JobId, Metric, ModelName,
     ParamValue, RequestId, Run, RunId, SplitId, State, Tags,
 };
-use tenor_store::{Tx, experiment, run, split};
+use tenor_store::{Tx, experiment, run};
 
 use super::{Runs, check_params};
 use crate::canonical::options;
@@ -17,9 +17,8 @@ use crate::find;
 use crate::idempotency::{Request, deleted_since};
 use crate::job::{TRAIN_RUN, enqueue};
 use crate::model::contract::check_contract;
+use crate::split;
 
-/// Most folds that a training may ask for: each is a fit.
-const MAX_FOLDS: u32 = 20;
 /// Most slices that a training may ask for.
 const MAX_SLICES: usize = 20;
 
@@ -140,18 +139,12 @@ impl Runs<'_> {
         if spec.register_model.is_none() && !spec.aliases.is_empty() {
             return Err(Error::invalid("aliases", "need `register_model`: an alias points at a registered version"));
         }
-        if let Some(folds) = spec.folds
-            && !(2..=MAX_FOLDS).contains(&folds)
-        {
-            return Err(Error::invalid("folds", format!("must be 2 to {MAX_FOLDS}, got {folds}")));
-        }
+        check::folds("folds", spec.folds)?;
         if spec.slices.len() > MAX_SLICES {
             let count = spec.slices.len();
             return Err(Error::invalid("slices", format!("must be at most {MAX_SLICES}, got {count}")));
         }
-        if spec.aliases.len() > 20 {
-            return Err(Error::invalid("aliases", "must be at most 20"));
-        }
+        check::aliases("aliases", &spec.aliases)?;
         (spec.params, _) = options("params", &spec.params)?;
         if let Some(acceptance) = &self.0.acceptance {
             // Complete, so that the run shows what it was trained with and a later default changes nothing.
@@ -186,17 +179,7 @@ impl Runs<'_> {
         params: BTreeMap<String, ParamValue>,
     ) -> Result<(Run, Option<JobId>), Error> {
         let now = self.0.now();
-        let split = crate::split::by_id(tx, &spec.split_id).await?;
-        // Under the version's lock the split's job cannot end between looking and depending on it unseen: the queue
-        // takes a finished dependency for what it is.
-        split::lock_version(tx, &split.dataset_version_id).await?;
-        let split = crate::split::by_id(tx, &spec.split_id).await?;
-        if matches!(split.state, State::Failed | State::Cancelled) {
-            return Err(Error::precondition(
-                "SPLIT_NOT_READY",
-                format!("split `{}` is {}; create it again", split.id, split.state),
-            ));
-        }
+        let (split, after) = split::hold(tx, &spec.split_id).await?;
         if let (Some(model), Some(outcome)) = (&spec.register_model, &split.outcome) {
             // What is bound to be refused at the end is refused before it costs anything. The job looks again.
             check_contract(tx, model, &spec.aliases, &outcome.contract).await?;
@@ -224,7 +207,7 @@ impl Runs<'_> {
             etag: Etag(1),
             metrics: BTreeMap::new(),
         };
-        Ok((created, split.job_id.filter(|_| !split.state.is_final())))
+        Ok((created, after))
     }
 
     /// Enqueues the run's job, after the split's.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tenor_domain::{Caller, Error, ParamValue, Study, StudyState, Trial, TrialReport, TrialState};
 
+use super::Studies;
 use super::locked::{Locked, TrialEnd};
-use super::{Studies, by_id};
 use crate::check;
 
 /// Most points that are enqueued at once.
@@ -94,7 +94,7 @@ impl Studies<'_> {
     ) -> Result<TrialReport, Error> {
         let (mut locked, mut trial) = self.running(study, number, client_id).await?;
         let spec = locked.spec()?;
-        let decided = locked.add_report(&mut trial, report).await?;
+        let decided = locked.report(&mut trial, report).await?;
         locked.lease(&mut trial, client_id, &spec);
         locked.put(&mut trial).await?;
         locked.commit().await?;
@@ -179,43 +179,8 @@ impl Studies<'_> {
 
     /// One trial.
     pub async fn trial(&self, study: &str, number: i64) -> Result<Trial, Error> {
-        let found = self.get(study).await?;
-        let mut tx = self.0.read().await?;
-        let found = by_id(&mut tx, &found.id).await?;
-        let guard = self.0.studies.load(&mut tx, &found).await?;
-        let trial = guard.as_ref().and_then(|loaded| loaded.trial(number)).cloned();
-        trial.ok_or_else(|| no_trial(&found, number))
-    }
-}
-
-impl Locked<'_> {
-    /// Checks a report and adds it.
-    pub(super) async fn add_report(&mut self, trial: &mut Trial, report: NewReport) -> Result<TrialReport, Error> {
-        if !(0..=1 << 53).contains(&report.step) {
-            return Err(Error::invalid("step", format!("must be 0 to 2^53, got {}", report.step)));
-        }
-        let spec = self.spec()?;
-        let wanted = spec.prune_metrics();
-        let unknown = report.metrics.keys().find(|name| !wanted.iter().any(|metric| metric.metric == **name));
-        if let Some(unknown) = unknown {
-            let names: Vec<&str> = wanted.iter().map(|metric| metric.metric.as_str()).collect();
-            let text = format!("is no metric that trials of this study are pruned by; those are {}", names.join(", "));
-            return Err(Error::invalid(format!("metrics.{unknown}"), text));
-        }
-        let mut values = Vec::with_capacity(wanted.len());
-        for metric in wanted {
-            let field = || format!("metrics.{}", metric.metric);
-            match report.metrics.get(&metric.metric) {
-                Some(value) if value.is_finite() => values.push(*value),
-                Some(value) => return Err(Error::invalid(field(), format!("must be finite, got {value}"))),
-                None => {
-                    let text =
-                        "is missing: a report has every metric that trials are pruned by; repeat what does not change";
-                    return Err(Error::invalid(field(), text));
-                }
-            }
-        }
-        self.report(trial, report.step, values).await
+        let (found, loaded) = self.load(study).await?;
+        loaded.trial(number).cloned().ok_or_else(|| no_trial(&found, number))
     }
 }
 

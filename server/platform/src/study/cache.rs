@@ -14,7 +14,7 @@ use super::spec::StudySpec;
 /// Studies that stay in memory; the longest unused goes first.
 const MAX_STUDIES: usize = 32;
 
-type Entry = Arc<AsyncMutex<Option<Loaded>>>;
+type Entry = Arc<AsyncMutex<Option<Arc<Loaded>>>>;
 
 /// The studies that were used last.
 #[derive(Default)]
@@ -28,24 +28,20 @@ struct Entries {
     studies: HashMap<StudyId, (u64, Entry)>,
 }
 
-/// A study in memory, which nobody else uses until this is dropped.
-pub(crate) type LoadedGuard = OwnedMutexGuard<Option<Loaded>>;
+/// A study in memory, which nobody else changes until this is dropped. Whoever reads it takes an `Arc` and lets go: what is changed
+/// meanwhile is a copy.
+pub(crate) type LoadedGuard = OwnedMutexGuard<Option<Arc<Loaded>>>;
 
 impl StudyCache {
     /// The study as it is in the database. Take the connection first, then the study: whoever holds it needs no other connection.
     pub async fn load(&self, tx: &mut Tx, study: &Study) -> Result<LoadedGuard, Error> {
         let mut guard = self.entry(&study.id).lock_owned().await;
-        if guard.is_none() {
-            *guard = Some(Loaded::new(study)?);
-        }
-        let refreshed = match guard.as_mut() {
-            Some(loaded) => loaded.refresh(tx, &study.id).await,
-            None => Ok(()),
+        let known = match guard.take() {
+            Some(known) => known,
+            None => Arc::new(Loaded::new(study)?),
         };
-        if refreshed.is_err() {
-            *guard = None;
-        }
-        refreshed.map(|()| guard)
+        *guard = Some(known.refreshed(tx, &study.id).await?);
+        Ok(guard)
     }
 
     fn entry(&self, id: &StudyId) -> Entry {
@@ -63,6 +59,7 @@ impl StudyCache {
 }
 
 /// A study with its trials.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pub spec: Arc<StudySpec>,
     pub space: Space,
@@ -72,7 +69,7 @@ pub(crate) struct Loaded {
     /// Those that have begun, as the search knows them, by number.
     begun: Vec<tenor_tune::Trial>,
     /// Numbers of those that wait or run.
-    pub live: BTreeSet<i64>,
+    live: BTreeSet<i64>,
     trials_revision: i64,
     reports_revision: i64,
 }
@@ -93,17 +90,20 @@ impl Loaded {
         })
     }
 
-    async fn refresh(&mut self, tx: &mut Tx, id: &StudyId) -> Result<(), Error> {
+    /// With what changed in the database since.
+    async fn refreshed(mut self: Arc<Self>, tx: &mut Tx, id: &StudyId) -> Result<Arc<Self>, Error> {
         // Reports first: whatever comes between the two statements, the trial of each report is there then.
         let reports = study::reports_since(tx, id, self.reports_revision).await?;
-        for trial in study::trials_since(tx, id, self.trials_revision).await? {
-            self.put(trial)?;
+        let trials = study::trials_since(tx, id, self.trials_revision).await?;
+        if !(reports.is_empty() && trials.is_empty()) {
+            let own = Arc::make_mut(&mut self);
+            trials.into_iter().try_for_each(|trial| own.put(trial))?;
+            for (number, revision, report) in reports {
+                own.reports_revision = own.reports_revision.max(revision);
+                own.put_report(number, report);
+            }
         }
-        for (number, revision, report) in reports {
-            self.reports_revision = self.reports_revision.max(revision);
-            self.put_report(number, report);
-        }
-        Ok(())
+        Ok(self)
     }
 
     /// Adds a trial, or takes its new state; its reports stay.

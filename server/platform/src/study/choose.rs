@@ -3,7 +3,7 @@
 use tenor_domain::{Caller, Error, ErrorKind, Trial, TrialState};
 use tenor_tune::Selected;
 
-use super::locked::Locked;
+use super::locked::{Locked, on_thread};
 use super::read::gone;
 use super::spec::{PolicySpec, StudyOutcome};
 use super::{Studies, cache::Loaded};
@@ -25,9 +25,9 @@ impl Studies<'_> {
     /// # Errors
     /// `NO_FEASIBLE_TRIAL` when nothing can be chosen.
     pub async fn select_best(&self, study: &str, policy: Option<&PolicySpec>) -> Result<Chosen, Error> {
-        let (_, guard) = self.load(study).await?;
-        let loaded = guard.as_ref().ok_or_else(gone)?;
-        let (selected, trial) = loaded.select(policy.unwrap_or(&loaded.spec.policy))?;
+        let (_, loaded) = self.load(study).await?;
+        let policy = policy.unwrap_or(&loaded.spec.policy).clone();
+        let (selected, trial) = on_thread(loaded, move |loaded| loaded.select(&policy)).await?;
         Ok(Chosen { trial, reason: selected.reason, run_id: None })
     }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tenor_domain::{
-    Caller, Error, Etag, JobId, ParamValue, RequestId, State, Study, StudyId, StudyName, StudyState, Tags, Trial,
-    TrialState,
+    Caller, Error, Etag, ParamValue, RequestId, Study, StudyId, StudyName, StudyState, Tags, Trial, TrialState,
 };
-use tenor_store::{Tx, split, study};
+use tenor_store::study;
 use tenor_tune::history::random_of;
 use tenor_tune::{History, Space};
 
@@ -16,8 +15,8 @@ use super::ask::{MAX_ENQUEUED, within};
 use super::locked::Locked;
 use super::spec::{StudySpec, StudyTraining};
 use crate::check;
-use crate::find;
 use crate::idempotency::{Request, deleted_since};
+use crate::split;
 
 /// Points of a space that are checked beforehand, besides those that are known.
 const SAMPLED: u64 = 20;
@@ -107,7 +106,7 @@ impl Studies<'_> {
             return study::by_id(&mut tx, &earlier).await?.ok_or_else(|| deleted_since("study"));
         }
         let after = match &new.spec.training {
-            Some(training) => split_job(&mut tx, training).await?,
+            Some(training) => split::hold(&mut tx, &training.split_id).await?.1,
             None => None,
         };
         let created = Study {
@@ -192,10 +191,7 @@ impl Studies<'_> {
         }
         let mut points = Vec::new();
         for name in earlier {
-            let mut tx = self.0.read().await?;
-            let found = find::study(&mut tx, name).await?;
-            let guard = self.0.studies.load(&mut tx, &found).await?;
-            let Some(loaded) = guard.as_ref() else { continue };
+            let (_, loaded) = self.load(name).await?;
             points.extend(best_of(loaded.history(), &loaded.trials, space).into_iter().take(WARM_TRIALS));
         }
         Ok(points)
@@ -212,16 +208,4 @@ fn best_of(history: History<'_>, trials: &[Trial], space: &Space) -> Vec<BTreeMa
     let place = |trial: &tenor_tune::Trial| trials.get(usize::try_from(trial.number).ok()?);
     let complete = order.into_iter().filter_map(place).filter(|trial| trial.state == TrialState::Complete);
     complete.map(|trial| trial.params.clone()).filter(|point| space.point(point).is_ok()).collect()
-}
-
-/// The job that makes the split, if it has not finished. Holds the split's version, as [`crate::Runs::train`] does.
-async fn split_job(tx: &mut Tx, training: &StudyTraining) -> Result<Option<JobId>, Error> {
-    let found = crate::split::by_id(tx, &training.split_id).await?;
-    split::lock_version(tx, &found.dataset_version_id).await?;
-    let found = crate::split::by_id(tx, &training.split_id).await?;
-    if matches!(found.state, State::Failed | State::Cancelled) {
-        let text = format!("split `{}` is {}; create it again", found.id, found.state);
-        return Err(Error::precondition("SPLIT_NOT_READY", text));
-    }
-    Ok(found.job_id.filter(|_| !found.state.is_final()))
 }

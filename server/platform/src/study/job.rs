@@ -56,7 +56,7 @@ impl Studies<'_> {
         if let Some(known) = trial.reports.iter().find(|report| report.step == step) {
             return Ok(known.clone());
         }
-        let decided = locked.add_report(&mut trial, NewReport { step, metrics }).await?;
+        let decided = locked.report(&mut trial, NewReport { step, metrics }).await?;
         locked.put(&mut trial).await?;
         locked.commit().await?;
         Ok(decided)

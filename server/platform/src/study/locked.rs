@@ -11,6 +11,7 @@ use tenor_queue::Fence;
 use tenor_store::{Tx, study};
 use tenor_tune::SamplerKind;
 
+use super::ask::NewReport;
 use super::cache::{Loaded, LoadedGuard};
 use super::missing;
 use super::spec::StudySpec;
@@ -65,6 +66,15 @@ fn forgotten() -> Error {
     Error::internal("a study under its lock is not in memory")
 }
 
+/// Runs `work`, which may take a while, where it holds up nobody.
+pub(super) async fn on_thread<T: Send + 'static>(
+    loaded: Arc<Loaded>,
+    work: impl FnOnce(&Loaded) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(move || work(&loaded)).await;
+    done.map_err(|_| Error::internal("what was computed of a study panicked"))?
+}
+
 impl<'a> Locked<'a> {
     /// Under the fence of a job, if one writes.
     pub async fn begin(platform: &'a Platform, fence: Option<&Fence>, id: &StudyId) -> Result<Self, Error> {
@@ -102,7 +112,13 @@ impl<'a> Locked<'a> {
     }
 
     pub fn loaded(&self) -> Result<&Loaded, Error> {
-        self.memory.guard.as_ref().ok_or_else(forgotten)
+        self.memory.guard.as_deref().ok_or_else(forgotten)
+    }
+
+    /// To be changed as the database is.
+    fn loaded_mut(&mut self) -> Result<&mut Loaded, Error> {
+        self.memory.ahead = true;
+        self.memory.guard.as_mut().map(Arc::make_mut).ok_or_else(forgotten)
     }
 
     pub fn spec(&self) -> Result<Arc<StudySpec>, Error> {
@@ -111,17 +127,10 @@ impl<'a> Locked<'a> {
 
     /// Computes on a thread where that may take a while.
     pub async fn compute<T: Send + 'static>(
-        &mut self,
+        &self,
         work: impl FnOnce(&Loaded) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let loaded = self.memory.guard.take().ok_or_else(forgotten)?;
-        let computed = tokio::task::spawn_blocking(move || {
-            let result = work(&loaded);
-            (loaded, result)
-        });
-        let (loaded, result) = computed.await.map_err(|_| Error::internal("a search panicked"))?;
-        *self.memory.guard = Some(loaded);
-        result
+        on_thread(self.memory.guard.clone().ok_or_else(forgotten)?, work).await
     }
 
     /// The revision of a change that is being made.
@@ -175,8 +184,7 @@ impl<'a> Locked<'a> {
     }
 
     fn remember(&mut self, trial: &Trial) -> Result<(), Error> {
-        self.memory.ahead = true;
-        self.memory.guard.as_mut().ok_or_else(forgotten)?.put(trial.clone())
+        self.loaded_mut()?.put(trial.clone())
     }
 
     /// Writes a trial that was changed.
@@ -235,8 +243,14 @@ impl<'a> Locked<'a> {
         trial.lease_until = trial.job_id.is_none().then(|| Timestamp(self.now.0 + lease));
     }
 
-    /// Adds a report of a running trial with what is decided; the decision of a report that is there already stays.
-    pub async fn report(&mut self, trial: &mut Trial, step: i64, values: Vec<f64>) -> Result<TrialReport, Error> {
+    /// Adds a report of a running trial with what is decided; a report that is there already stays, and so does its decision.
+    pub async fn report(&mut self, trial: &mut Trial, report: NewReport) -> Result<TrialReport, Error> {
+        let NewReport { step, metrics } = report;
+        if !(0..=1 << 53).contains(&step) {
+            return Err(Error::invalid("step", format!("must be 0 to 2^53, got {step}")));
+        }
+        let spec = self.spec()?;
+        let values = spec.reported(&metrics)?;
         if let Some(known) = trial.reports.iter().find(|report| report.step == step) {
             return if known.values == values {
                 Ok(known.clone())
@@ -251,20 +265,17 @@ impl<'a> Locked<'a> {
         if trial.reports.len() >= MAX_REPORTS {
             return Err(Error::invalid("step", format!("must be of a trial with less than {MAX_REPORTS} reports")));
         }
-        let spec = self.spec()?;
         let mut report = TrialReport { step, values, prune: false, reason: String::new(), at: self.now };
-        let (number, new) = (trial.number, report.clone());
-        self.memory.ahead = true;
-        self.memory.guard.as_mut().ok_or_else(forgotten)?.put_report(number, new);
-        let judged = Arc::clone(&spec);
+        let number = trial.number;
+        self.loaded_mut()?.put_report(number, report.clone());
         let decision = self.compute(move |loaded| {
-            let directions: Vec<_> = judged.prune_metrics().iter().map(|metric| metric.direction).collect();
+            let directions: Vec<_> = spec.prune_metrics().iter().map(|metric| metric.direction).collect();
             let own = loaded.begun(number).ok_or_else(forgotten)?;
-            Ok(judged.pruner.pruner().decide(loaded.history(), &directions, own))
+            Ok(spec.pruner.pruner().decide(loaded.history(), &directions, own))
         });
         let decision = decision.await?;
         (report.prune, report.reason) = (decision.prune, decision.reason);
-        self.memory.guard.as_mut().ok_or_else(forgotten)?.decided(number, &report);
+        self.loaded_mut()?.decided(number, &report);
         let revision = self.next_revision();
         study::insert_report(&mut self.tx, &self.study.id, number, &report, revision).await?;
         trial.reports.push(report.clone());

@@ -5,21 +5,18 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tenor_domain::{Error, ParamValue, Study, Trial, TrialState};
 use tenor_learn::study_page::{PageObjective, PageParam, PageTrial, Scale, StudyPage};
-use tenor_tune::importance::importance;
 use tenor_tune::{Direction, Domain, Param};
 
 use super::Studies;
 use super::cache::Loaded;
-use super::read::gone;
+use super::locked::on_thread;
 use super::spec::StudyOutcome;
 
 impl Studies<'_> {
     /// History, front, importance, parallel coordinates, slices and trials on one page that stands alone.
     pub async fn report_page(&self, study: &str) -> Result<String, Error> {
-        let (study, guard) = self.load(study).await?;
-        let page = page(&study, guard.as_ref().ok_or_else(gone)?)?;
-        drop(guard);
-        tokio::task::spawn_blocking(move || page.to_html()).await.map_err(|_| Error::internal("a report panicked"))
+        let (study, loaded) = self.load(study).await?;
+        on_thread(loaded, move |loaded| Ok(page(&study, loaded)?.to_html())).await
     }
 }
 
@@ -110,8 +107,7 @@ fn coordinate(param: &Param, params: &BTreeMap<String, ParamValue>) -> Option<f6
 fn importances(loaded: &Loaded) -> Vec<(String, Vec<(String, f64)>)> {
     let objectives = &loaded.spec.objectives;
     let of = |place: Option<usize>, name: String| {
-        let mut found = importance(&loaded.space, loaded.history(), place).ok()?;
-        found.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let found = loaded.importance(place).ok()?;
         Some((name, found.into_iter().map(|param| (param.name, param.share)).collect()))
     };
     let each = objectives.iter().enumerate().filter_map(|(at, it)| of(Some(at), it.metric.clone()));

@@ -10,6 +10,8 @@ use tenor_domain::{
 use tenor_tune::pruner::{Halving, Hyperband, Median, NoPruner, Wilcoxon};
 use tenor_tune::{Assignment, Direction, Param, Policy, Pruner, SamplerKind};
 
+use crate::check;
+
 /// Most objectives: with more, nearly every trial is on the front.
 const MAX_OBJECTIVES: usize = 6;
 const MAX_CONSTRAINTS: usize = 20;
@@ -17,8 +19,6 @@ const MAX_CONSTRAINTS: usize = 20;
 pub(crate) const MAX_TRIALS: u32 = 100_000;
 /// Most trials of one study that run at once as jobs.
 const MAX_PARALLEL: u32 = 256;
-/// Most folds of a trial: each is a fit.
-const MAX_FOLDS: u32 = 20;
 /// The parameter that chooses the model kind. Parameters of a kind are named `<kind>.<parameter>` beside it.
 pub const KIND_PARAM: &str = "kind";
 /// A metric with this behind its name is the standard error of that metric.
@@ -84,68 +84,14 @@ pub struct Budget {
 
 /// Which trials end early.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum PrunerSpec {
     #[default]
     None,
-    /// Worse than the median in every metric.
-    Median {
-        #[serde(default = "half")]
-        quantile: f64,
-        #[serde(default = "five")]
-        startup_trials: u32,
-        #[serde(default)]
-        warmup_steps: u32,
-    },
-    /// Not among the best `1 / eta` at a rung.
-    Halving {
-        #[serde(default = "one")]
-        first: u32,
-        #[serde(default = "three")]
-        eta: u32,
-        #[serde(default = "yes")]
-        protect_front: bool,
-    },
-    /// Halving in brackets that begin later and later.
-    Hyperband {
-        #[serde(default = "one")]
-        first: u32,
-        #[serde(default = "three")]
-        eta: u32,
-        #[serde(default = "yes")]
-        protect_front: bool,
-        /// The last step of a trial.
-        last: u32,
-    },
-    /// Worse than the best on the same folds by more than chance.
-    Wilcoxon {
-        #[serde(default = "tenth")]
-        threshold: f64,
-        #[serde(default = "two")]
-        startup_steps: u32,
-    },
-}
-
-fn half() -> f64 {
-    0.5
-}
-fn tenth() -> f64 {
-    0.1
-}
-fn one() -> u32 {
-    1
-}
-fn two() -> u32 {
-    2
-}
-fn three() -> u32 {
-    3
-}
-fn five() -> u32 {
-    5
-}
-fn yes() -> bool {
-    true
+    Median(Median),
+    Halving(Halving),
+    Hyperband(Hyperband),
+    Wilcoxon(Wilcoxon),
 }
 
 /// How the winner is chosen, objectives by name.
@@ -217,6 +163,29 @@ impl StudySpec {
         if self.prune_metrics.is_empty() { &self.objectives } else { &self.prune_metrics }
     }
 
+    /// A report's values in the order of [`prune_metrics`](Self::prune_metrics): all of these, and no other.
+    pub fn reported(&self, metrics: &BTreeMap<String, f64>) -> Result<Vec<f64>, Error> {
+        let wanted = self.prune_metrics();
+        let unknown = metrics.keys().find(|name| !wanted.iter().any(|metric| metric.metric == **name));
+        if let Some(unknown) = unknown {
+            let names: Vec<&str> = wanted.iter().map(|metric| metric.metric.as_str()).collect();
+            let text = format!("is no metric that trials of this study are pruned by; those are {}", names.join(", "));
+            return Err(Error::invalid(format!("metrics.{unknown}"), text));
+        }
+        let value = |metric: &Objective| match metrics.get(&metric.metric) {
+            Some(value) if value.is_finite() => Ok(*value),
+            Some(value) => {
+                Err(Error::invalid(format!("metrics.{}", metric.metric), format!("must be finite, got {value}")))
+            }
+            None => {
+                let text =
+                    "is missing: a report has every metric that trials are pruned by; repeat what does not change";
+                Err(Error::invalid(format!("metrics.{}", metric.metric), text))
+            }
+        };
+        wanted.iter().map(value).collect()
+    }
+
     /// By how much metrics break the constraints, all together.
     pub fn violation(&self, metrics: &BTreeMap<String, f64>) -> f64 {
         let of = |constraint: &Constraint| {
@@ -286,45 +255,49 @@ fn check_metrics(field: &str, metrics: &[Objective], count: std::ops::RangeInclu
 
 impl PrunerSpec {
     fn check(&self) -> Result<(), Error> {
-        let wrong = |field: &str, text: String| Err(Error::invalid(format!("pruner.{field}"), text));
+        let share = |field: &str, share: f64| match (0.0..=1.0).contains(&share) {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("pruner.{field}"), format!("must be 0 to 1, got {share}"))),
+        };
+        let step = |field: &str, step: u64, least: u64| match (least..=u64::from(u32::MAX)).contains(&step) {
+            true => Ok(()),
+            false => {
+                let text = format!("must be {least} to {}, got {step}", u32::MAX);
+                Err(Error::invalid(format!("pruner.{field}"), text))
+            }
+        };
         match *self {
-            Self::Median { quantile, .. } if !(0.0..=1.0).contains(&quantile) => {
-                wrong("quantile", format!("must be 0 to 1, got {quantile}"))
+            Self::None => Ok(()),
+            Self::Median(Median { quantile, startup_trials, warmup_steps }) => {
+                share("quantile", quantile)?;
+                step("startup_trials", startup_trials as u64, 0)?;
+                step("warmup_steps", warmup_steps, 0)
             }
-            Self::Wilcoxon { threshold, .. } if !(0.0..=1.0).contains(&threshold) => {
-                wrong("threshold", format!("must be 0 to 1, got {threshold}"))
+            Self::Halving(Halving { first, eta, .. }) => {
+                step("eta", eta, 2)?;
+                step("first", first, 1)
             }
-            Self::Halving { eta, .. } | Self::Hyperband { eta, .. } if eta < 2 => {
-                wrong("eta", format!("must be at least 2, got {eta}"))
+            Self::Hyperband(Hyperband { first, eta, last, .. }) => {
+                step("eta", eta, 2)?;
+                step("first", first, 1)?;
+                step("last", last, first)
             }
-            Self::Halving { first: 0, .. } | Self::Hyperband { first: 0, .. } => {
-                wrong("first", "must be at least 1".to_owned())
+            Self::Wilcoxon(Wilcoxon { threshold, startup_steps }) => {
+                share("threshold", threshold)?;
+                step("startup_steps", startup_steps as u64, 0)
             }
-            _ => Ok(()),
         }
     }
 
     pub fn pruner(&self) -> Box<dyn Pruner> {
         match *self {
             Self::None => Box::new(NoPruner),
-            Self::Median { quantile, startup_trials, warmup_steps } => Box::new(Median {
-                quantile,
-                startup_trials: startup_trials as usize,
-                warmup_steps: u64::from(warmup_steps),
-            }),
-            Self::Halving { first, eta, protect_front } => Box::new(halving(first, eta, protect_front)),
-            Self::Hyperband { first, eta, protect_front, last } => {
-                Box::new(Hyperband { halving: halving(first, eta, protect_front), last: u64::from(last) })
-            }
-            Self::Wilcoxon { threshold, startup_steps } => {
-                Box::new(Wilcoxon { threshold, startup_steps: startup_steps as usize })
-            }
+            Self::Median(median) => Box::new(median),
+            Self::Halving(halving) => Box::new(halving),
+            Self::Hyperband(hyperband) => Box::new(hyperband),
+            Self::Wilcoxon(wilcoxon) => Box::new(wilcoxon),
         }
     }
-}
-
-fn halving(first: u32, eta: u32, protect_front: bool) -> Halving {
-    Halving { first: u64::from(first), eta: u64::from(eta), protect_front }
 }
 
 impl PolicySpec {
@@ -380,19 +353,13 @@ impl StudyTraining {
             let text = format!("must be 1 to {MAX_PARALLEL}, got {}", self.parallel);
             return Err(Error::invalid("training.parallel", text));
         }
-        if let Some(folds) = self.folds
-            && !(2..=MAX_FOLDS).contains(&folds)
-        {
-            return Err(Error::invalid("training.folds", format!("must be 2 to {MAX_FOLDS}, got {folds}")));
-        }
+        check::folds("training.folds", self.folds)?;
+        check::aliases("training.aliases", &self.aliases)?;
         if !self.params.is_null() && !self.params.is_object() {
             return Err(Error::invalid("training.params", "must be a JSON object, or empty"));
         }
         if self.register_model.is_none() && !self.aliases.is_empty() {
             return Err(Error::invalid("training.aliases", "need `register_model`: an alias points at a version"));
-        }
-        if self.aliases.len() > 20 {
-            return Err(Error::invalid("training.aliases", "must be at most 20"));
         }
         if !self.refit && (self.register_model.is_some() || self.calibration.is_some()) {
             let text = "must be set for a model to be calibrated or registered: trials keep no models";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use tenor_domain::{Error, Study, StudyId, StudyState, Trial};
+use tenor_domain::{Error, Study, StudyId, Trial};
 use tenor_store::{Db, study};
 use tokio::sync::watch;
 
@@ -79,8 +79,7 @@ impl Watcher {
     async fn look(&mut self) -> Result<(), Error> {
         let mut tx = self.db.begin_read().await?;
         let found = study::by_id(&mut tx, self.id.as_str()).await?.ok_or_else(|| missing(self.id.as_str()))?;
-        let over = found.state.is_final() && found.jobs.is_empty();
-        self.ended = over && found.state != StudyState::Active;
+        self.ended = found.state.is_final() && found.jobs.is_empty();
         if found.revision <= self.after {
             return Ok(());
         }

@@ -261,7 +261,7 @@ async fn a_report_is_a_whole_vector_and_its_decision_stays() {
     for bench in benches().await {
         let mut new = new_study("s", 20);
         new.spec.objectives.push(objective("latency", Direction::Minimize));
-        new.spec.pruner = PrunerSpec::Median { quantile: 0.5, startup_trials: 2, warmup_steps: 0 };
+        new.spec.pruner = serde_json::from_value(json!({ "type": "median", "startup_trials": 2 })).unwrap();
         bench.study(new).await;
         let report = async |trial: &Trial, step, pairs: &[(&str, f64)]| {
             let report = NewReport { step, metrics: metrics(pairs) };
@@ -482,9 +482,13 @@ async fn wrong_studies_are_refused_with_the_field_that_is_wrong() {
             ),
             (
                 wrong(&|new| {
-                    new.spec.pruner = PrunerSpec::Halving { first: 1, eta: 1, protect_front: true };
+                    new.spec.pruner = serde_json::from_value(json!({ "type": "halving", "eta": 1 })).unwrap();
                 }),
                 "pruner.eta",
+            ),
+            (
+                wrong(&|new| new.spec.pruner = serde_json::from_value(json!({ "type": "hyperband" })).unwrap()),
+                "pruner.last",
             ),
             (
                 wrong(&|new| {
@@ -498,6 +502,8 @@ async fn wrong_studies_are_refused_with_the_field_that_is_wrong() {
             let error = bench.studies().create(&anyone(), new, None).await.unwrap_err();
             assert_eq!(error.violations.first().map(|it| it.field.as_str()), Some(field), "{error}");
         }
+        let typo = serde_json::from_value::<PrunerSpec>(json!({ "type": "wilcoxon", "treshold": 0.2 })).unwrap_err();
+        assert!(typo.to_string().contains("unknown field `treshold`"), "{typo}");
         bench.study(new_study("s", 10)).await;
         let twice = bench.studies().create(&anyone(), new_study("s", 10), None).await.unwrap_err();
         assert_eq!(twice.kind, ErrorKind::AlreadyExists);

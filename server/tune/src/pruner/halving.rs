@@ -1,6 +1,8 @@
 //! Successive halving without waiting (Li et al. 2020, "A system for massively parallel hyperparameter tuning"), for any number of metrics
 //! (Schmucker et al. 2021, "Multi-objective asynchronous successive halving"), and Hyperband on top of it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Pruner, comparable, losses};
 use crate::history::{Direction, History, Trial};
 use crate::pareto::ranks;
@@ -8,7 +10,8 @@ use crate::pareto::ranks;
 /// Ends a trial that is not among the best `1 / eta` at a rung. Rungs are the steps `first * eta^k`; a trial stands on a rung with its first
 /// report at that step or later. With several metrics trials are ordered by the front they are on, then by how much they spread it
 /// (the best in the first metric, then each time the farthest from those taken).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Halving {
     pub first: u64,
     pub eta: u64,
@@ -126,21 +129,32 @@ fn epsilon_net(rows: &[Vec<f64>], front: &[usize]) -> Vec<usize> {
 
 /// Hyperband (Li et al. 2018): each trial belongs to a bracket by its number; brackets begin to halve at later and later rungs, so that slow
 /// starters have a chance in some.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Hyperband {
-    pub halving: Halving,
-    /// The last step of a trial; it decides how many brackets there are.
+    pub first: u64,
+    pub eta: u64,
+    /// Whether trials that no other dominates always go on; for several metrics.
+    pub protect_front: bool,
+    /// The last step of a trial; it decides how many brackets there are. There is no default: 0 is one bracket.
     pub last: u64,
+}
+
+impl Default for Hyperband {
+    fn default() -> Self {
+        let Halving { first, eta, protect_front } = Halving::default();
+        Self { first, eta, protect_front, last: 0 }
+    }
 }
 
 impl Hyperband {
     fn brackets(&self) -> u32 {
-        rung_of(self.halving.first.max(1), self.halving.eta.max(2), self.last).map_or(1, |rung| rung + 1)
+        rung_of(self.first.max(1), self.eta.max(2), self.last).map_or(1, |rung| rung + 1)
     }
 
     /// The bracket of a trial. A bracket with more rungs has more trials, as in the paper.
     pub fn bracket_of(&self, number: u64) -> u32 {
-        let (brackets, eta) = (self.brackets(), self.halving.eta.max(2) as f64);
+        let (brackets, eta) = (self.brackets(), self.eta.max(2) as f64);
         let all = brackets - 1;
         let share = |bracket: u32| {
             let rungs = f64::from(all - bracket);
@@ -161,10 +175,10 @@ impl Hyperband {
 impl Pruner for Hyperband {
     fn decide(&self, history: History<'_>, directions: &[Direction], trial: &Trial) -> Decision {
         let bracket = self.bracket_of(trial.number);
-        let first = self.halving.first.max(1).saturating_mul(self.halving.eta.max(2).saturating_pow(bracket));
+        let first = self.first.max(1).saturating_mul(self.eta.max(2).saturating_pow(bracket));
         let same: Vec<Trial> =
             history.trials.iter().filter(|other| self.bracket_of(other.number) == bracket).cloned().collect();
-        let halving = Halving { first, ..self.halving };
+        let halving = Halving { first, eta: self.eta, protect_front: self.protect_front };
         let mut decision = halving.decide(History { trials: &same, ..history }, directions, trial);
         decision.reason = format!("bracket {bracket}: {}", decision.reason);
         decision

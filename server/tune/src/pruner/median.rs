@@ -1,11 +1,14 @@
 //! The median rule (Golovin et al. 2017, "Google Vizier"), for any number of metrics.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Pruner, comparable, losses, quantile};
 use crate::history::{Direction, History, Trial};
 
 /// Ends a trial that is worse than the given share of the others in EVERY metric: its best so far against theirs at the same step. With
 /// one metric this is the median rule; with several a trial stays that is good at anything.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Median {
     /// The share of the others that must be better: 0.5 for the median.
     pub quantile: f64,

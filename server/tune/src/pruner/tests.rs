@@ -85,7 +85,7 @@ fn halving_by_fronts_keeps_the_front_and_spreads_it() {
 
 #[test]
 fn brackets_of_hyperband_begin_later_and_later() {
-    let pruner = Hyperband { halving: Halving::default(), last: 27 };
+    let pruner = Hyperband { last: 27, ..Hyperband::default() };
     let mut counts = [0u32; 4];
     (0..4_000).for_each(|number| counts[pruner.bracket_of(number) as usize] += 1);
     assert!(counts.is_sorted_by(|a, b| a > b) && counts[3] > 100, "{counts:?}");

@@ -1,10 +1,13 @@
 //! Wilcoxon's signed-rank test over the folds (Wilcoxon 1945): ends a trial that is worse than the best one on the same folds by more than chance.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Decision, Pruner};
 use crate::history::{Direction, History, Report, Trial};
 
 /// For trials whose steps are folds or data sets: step `i` of one trial is compared with step `i` of the best. It looks at the first metric.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Wilcoxon {
     /// A one-sided probability below this ends a trial.
     pub threshold: f64,
