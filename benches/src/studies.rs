@@ -20,7 +20,7 @@ pub struct Studies {
     /// A problem's name.
     #[arg(long)]
     problem: String,
-    /// random, quasi_random, grid, tpe or nsga2.
+    /// random, quasi_random, grid, tpe, gp or nsga2.
     #[arg(long, default_value = "tpe")]
     sampler: String,
     #[arg(long, default_value_t = 200)]

@@ -81,7 +81,7 @@ impl NewStudy {
         self.0.constraints.push(Constraint { metric: metric.into(), min: Some(min), max: None });
         self
     }
-    /// `tpe` unless given, `random`, `quasi_random`, `grid` or `nsga2`.
+    /// `tpe` unless given, `gp`, `random`, `quasi_random`, `grid` or `nsga2`.
     #[must_use]
     pub fn sampler(mut self, sampler: impl Into<String>) -> Self {
         self.0.sampler = sampler.into();

@@ -99,6 +99,29 @@ async fn a_study_of_trainings_searches_refits_and_registers() {
     }
 }
 
+/// The command ends when the winner's refit has ended, and prints one value.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_runs_a_study_by_a_gaussian_process_and_waits_for_the_refit() {
+    let files = tempfile::tempdir().unwrap();
+    let file = reviews(files.path(), 400, 0.0);
+    for server in servers().await {
+        server.import("reviews", &file, &Value::Null).await;
+        server.split("reviews", &json!({ "task": "binary" })).await;
+        let url = server.url.clone();
+        let line = "study run search --dataset reviews --kind complement_nb --objective macro_f1 --sampler gp --trials 14 --refit";
+        let args: Vec<&str> = line.split(' ').chain(["--output", "json"]).collect();
+        let done = tokio::task::spawn_blocking(move || tenor(&url, &args)).await.unwrap();
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let printed: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!((&printed["state"], &printed["trial_count"]), (&json!("completed"), &json!(14)));
+        let run = server.client.experiments().run(printed["best_run_id"].as_str().unwrap()).await.unwrap();
+        assert_eq!(run.state(), State::Succeeded);
+        let trials = trials(&server.client, "search").await;
+        assert_eq!(trials.iter().filter(|trial| trial.origin == "gp").count(), 13, "all but the default");
+        server.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it_costs() {
     let files = tempfile::tempdir().unwrap();

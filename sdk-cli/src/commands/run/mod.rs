@@ -3,7 +3,7 @@
 mod compare;
 pub(crate) mod files;
 mod log;
-mod report;
+pub(crate) mod report;
 pub(crate) mod train;
 
 pub(crate) use log::params;

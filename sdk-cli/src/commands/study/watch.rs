@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use tenor_sdk::Kind;
 use tenor_sdk::types::{Direction, Study, StudyChange, StudyState, Trial, TrialState};
 
 use super::show;
+use crate::commands::run::report;
+use crate::commands::run::train::succeeded;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::json::ToJson as _;
@@ -52,8 +55,22 @@ pub(super) async fn until_over(study: &Study, context: &mut Context<'_>) -> Resu
             message: format!("study {} failed: {}", study.name, clip(&study.error, 1000)),
             hint: format!("`tenor study trials {} --state failed` shows what happened", study.name),
         }),
-        _ => Ok(()),
+        _ => refit(&study, context).await,
     }
+}
+
+/// Waits for the refit of the winner, if there is one, and prints its scores.
+async fn refit(study: &Study, context: &mut Context<'_>) -> Result {
+    if study.best_run_id.is_empty() {
+        return Ok(());
+    }
+    let run = match context.client.experiments().run(study.best_run_id.clone()).await {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(()), // deleted since
+        run => run?,
+    };
+    let hint = format!("`tenor study best {} --refit` fits the winner once more", study.name);
+    let run = succeeded(run, "refit", &hint, context).await?;
+    if context.is_table() { report::show(context, &run).await } else { Ok(()) }
 }
 
 /// What was seen so far.

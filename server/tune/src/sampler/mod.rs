@@ -1,9 +1,11 @@
 //! Where to look next.
 
+mod gp;
 mod grid;
 mod nsga2;
 mod parzen;
 mod qmc;
+mod regression;
 #[cfg(test)]
 mod tests;
 mod tpe;
@@ -11,6 +13,7 @@ mod tpe;
 use serde::{Deserialize, Serialize};
 use tenor_domain::Error;
 
+pub use gp::Gp;
 pub use grid::Grid;
 pub use nsga2::Nsga2;
 pub use qmc::QuasiRandom;
@@ -46,11 +49,12 @@ pub enum SamplerKind {
     QuasiRandom,
     Grid,
     Tpe,
+    Gp,
     Nsga2,
 }
 
 impl SamplerKind {
-    pub const ALL: [Self; 5] = [Self::Random, Self::QuasiRandom, Self::Grid, Self::Tpe, Self::Nsga2];
+    pub const ALL: [Self; 6] = [Self::Random, Self::QuasiRandom, Self::Grid, Self::Tpe, Self::Gp, Self::Nsga2];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +62,7 @@ impl SamplerKind {
             Self::QuasiRandom => "quasi_random",
             Self::Grid => "grid",
             Self::Tpe => "tpe",
+            Self::Gp => "gp",
             Self::Nsga2 => "nsga2",
         }
     }
@@ -69,6 +74,7 @@ impl SamplerKind {
             Self::QuasiRandom => Box::new(QuasiRandom),
             Self::Grid => Box::new(Grid::default()),
             Self::Tpe => Box::new(Tpe::new(TpeOptions::of(space, objectives))),
+            Self::Gp => Box::new(Gp::default()),
             Self::Nsga2 => Box::new(Nsga2::default()),
         }
     }

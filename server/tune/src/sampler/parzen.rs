@@ -194,7 +194,7 @@ fn mass(center: f64, width: f64, from: f64, to: f64) -> f64 {
 }
 
 /// A normal number (Box and Muller 1958).
-fn normal(random: &mut Random) -> f64 {
+pub(super) fn normal(random: &mut Random) -> f64 {
     let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
     radius * (std::f64::consts::TAU * random.unit()).cos()
 }

@@ -9,7 +9,7 @@ use crate::pareto::hypervolume;
 use crate::space::tests::{every_sort, same};
 use crate::space::{Domain, Param, When};
 
-fn floats(names: &[&str], low: f64, high: f64) -> Space {
+pub(super) fn floats(names: &[&str], low: f64, high: f64) -> Space {
     let param = |name: &&str| Param {
         name: (*name).to_owned(),
         domain: Domain::Float { low, high, log: false, step: None },
@@ -18,12 +18,12 @@ fn floats(names: &[&str], low: f64, high: f64) -> Space {
     Space::new(names.iter().map(param).collect()).unwrap()
 }
 
-fn trial(number: u64, point: Point, values: &[f64]) -> Trial {
+pub(super) fn trial(number: u64, point: Point, values: &[f64]) -> Trial {
     Trial { number, state: TrialState::Complete, point, values: values.to_vec(), violation: 0.0, reports: Vec::new() }
 }
 
 /// A study of `count` trials, one after the other.
-fn study(
+pub(super) fn study(
     sampler: &dyn Sampler,
     space: &Space,
     directions: &[Direction],
@@ -39,7 +39,7 @@ fn study(
     trials
 }
 
-fn numbers(space: &Space, point: &Point) -> Vec<f64> {
+pub(super) fn numbers(space: &Space, point: &Point) -> Vec<f64> {
     let values = space.assignment(point);
     space
         .params()
@@ -52,7 +52,7 @@ fn numbers(space: &Space, point: &Point) -> Vec<f64> {
 }
 
 /// Branin's function: three equal minima of 0.397887 in [-5, 10] x [0, 15]; here over [0, 1]^2.
-fn branin(space: &Space, point: &Point) -> Vec<f64> {
+pub(super) fn branin(space: &Space, point: &Point) -> Vec<f64> {
     use std::f64::consts::PI;
     let at = numbers(space, point);
     let (x, y) = (15.0 * at[0] - 5.0, 15.0 * at[1]);
@@ -60,7 +60,7 @@ fn branin(space: &Space, point: &Point) -> Vec<f64> {
     vec![inner * inner + 10.0 * (1.0 - 1.0 / (8.0 * PI)) * x.cos() + 10.0]
 }
 
-fn best(trials: &[Trial]) -> f64 {
+pub(super) fn best(trials: &[Trial]) -> f64 {
     trials.iter().map(|trial| trial.values[0]).fold(f64::INFINITY, f64::min)
 }
 
