@@ -18,6 +18,7 @@ from tenor import Server, arguments, bench, binaries
 PROBLEMS = {"branin": 1.0, "hartmann6": 1.1, "clf": 1.1, "zdt1": 0.99, "zdt2": 0.99, "dtlz2": 0.99, "clf_mo": 0.99,
             "recorded": 1.1, "recorded_mo": 0.99}
 MARKS = [60, 100, 200]
+GP_TRIALS = 100  # of the Gaussian process, whose suggestions take a hundred times as long
 OPTIMA = {"branin": 0.39788735772973816, "hartmann6": -3.322368011415, "clf": 0.090, "recorded": OPTIMUM}
 
 
@@ -68,17 +69,20 @@ def main():
     if python is None:
         raise SystemExit(f"error: {why}")
     folder = binaries(options)
-    common = ["--seeds", options.seeds, "--first-seed", options.first_seed, "--trials", options.trials]
+    common = ["--seeds", str(options.seeds), "--first-seed", str(options.first_seed)]
     marks = [mark for mark in MARKS if mark <= options.trials]
-    table, lines = [], ["| problem, trials | Tenor | Optuna's default | Optuna, multivariate and group | random |", "|---|---|---|---|---|"]
+    gp_marks = [mark for mark in marks if mark <= GP_TRIALS]
+    table, lines = [], ["| problem, trials | Tenor, tpe | Tenor, gp | Optuna's default | Optuna, multivariate and group | random |", "|---|---|---|---|---|---|"]
     for problem, target in PROBLEMS.items():
         if options.problems and problem not in options.problems.split(","):
             continue
         say(problem)
         agree(folder, python, problem)
-        of = ["--problem", problem, *map(str, common), "--marks", ",".join(map(str, marks))]
-        ours, chance, peers = kept(problem, [of, (folder / "tenor-bench").stat().st_mtime], lambda: (
+        of = ["--problem", problem, *common, "--trials", str(options.trials), "--marks", ",".join(map(str, marks))]
+        of_gp = ["--problem", problem, *common, "--trials", str(min(options.trials, GP_TRIALS)), "--marks", ",".join(map(str, gp_marks))]
+        ours, gp, chance, peers = kept(problem, [of, (folder / "tenor-bench").stat().st_mtime], lambda: (
             run_json([folder / "tenor-bench", "studies", *of]),
+            run_json([folder / "tenor-bench", "studies", *of_gp, "--sampler", "gp"]),
             run_json([folder / "tenor-bench", "studies", *of, "--sampler", "random", "--overhead", "100"]),
             {name: run_json([python, OWN_PEERS / "studies.py", *of, "--sampler", name, *(["--overhead", ""] if name != "default" else [])],
                             env=os.environ | {"TENOR_PEERS": str(PEERS)}) for name in ("default", "multivariate_group")},
@@ -94,13 +98,19 @@ def main():
             table.append(row(f"{problem}: {what} at {mark}, beside the default", mine, theirs, "", limit, not single))
             table.append(row(f"{problem}: {what} at {mark}, beside multivariate and group", mine, grouped, "", None, not single))
             table.append(row(f"{problem}: {what} at {mark}, beside random", mine, random, "", 1.0, not single))
-            lines.append(f"| {problem}, {mark} | " + " | ".join(map(quartiles, values)) + " |")
+            if mark in gp_marks:
+                by_gp = score(gp, mark)
+                # TPE in the place of the peer.
+                table.append(row(f"{problem}: {what} at {mark}, gp beside tpe", statistics.median(by_gp), mine, "", None, not single))
+            shown = [quartiles(values[0]), quartiles(by_gp) if mark in gp_marks else "-", *map(quartiles, values[1:])]
+            lines.append(f"| {problem}, {mark} | " + " | ".join(shown) + " |")
         for length, least in (("100", 10.0), ("1000", 5.0)):
             table.append(row(f"{problem}: a suggestion at {length} trials", ours["suggest_ms"][length], peers["default"]["suggest_ms"][length], "ms", least))
+            table.append(alone(f"{problem}: a suggestion of gp at {length} trials", gp["suggest_ms"][length], "ms"))
     if not options.problems:
         table += asked(folder)
     sections = [["## Medians with quartiles", "", f"Over {options.seeds} seeds from {options.first_seed} on; regret for one objective, else hypervolume.", "", *lines]]
-    finish("studies", table, "make bench-studies", ["Tenor: `tpe` at its defaults; Optuna 5"], sections, whole=not options.problems and options.seeds >= 40)
+    finish("studies", table, "make bench-studies", ["Tenor: `tpe` at its defaults; Optuna 5. Rows `gp beside tpe` have `gp` in the column of Tenor and `tpe` in that of the peer."], sections, whole=not options.problems and options.seeds >= 40)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def timed(work):
 
 
 def best(work, candidates):
-    """The fastest of the candidate numbers of BLAS threads: which one that is depends on the sizes."""
+    """The fastest of the candidate numbers of threads of BLAS and OpenMP: which one that is depends on the sizes."""
     found = []
     for threads in candidates:
         with threadpool_limits(threads):
@@ -108,7 +108,7 @@ def main():
     for name in names:
         sparse, make = MODELS[name]
         jobs = o.jobs
-        model, took = best(lambda: make(jobs).fit(x if sparse else dense, y), candidates(name) if name in ("lr_dense", "mlp") else [1])
+        model, took = best(lambda: make(jobs).fit(x if sparse else dense, y), candidates(name) if name in ("lr_dense", "hist_gb", "mlp") else [1])
         p, predict = timed(lambda: model.predict_proba(xt if sparse else dense_test))
         if hasattr(model, "n_jobs") and name == "random_forest":
             model.n_jobs = 1  # one row: threads only cost

@@ -208,24 +208,30 @@ impl<'a> Likelihood<'a> {
         -0.5 * count as f64 * amplitude.max(1e-300).ln() - factor.log_diagonal() + prior
     }
 
-    /// Steps along one direction at a time, as long as they help, ever shorter ones.
+    /// Steps along one direction at a time, as long as they help, ever shorter ones. With each length all directions are tried once, then
+    /// again those that helped.
     fn climb(&mut self) {
+        const ROUNDS: usize = 3;
         let mut best = self.log();
-        for step in [2.0, 1.0, 0.5] {
-            for _ in 0..3 {
-                let before = best;
-                // Noise first: else ever shorter scales explain it as the function.
-                for direction in (0..=self.squared.len()).rev() {
-                    for sign in [1.0, -1.0] {
-                        while self.step(direction, sign * step * LN_2, &mut best) {}
-                    }
-                }
-                if best - before < 0.05 {
-                    break;
-                }
+        for length in [2.0, 1.0, 0.5].map(|step| step * LN_2) {
+            // Noise first: else ever shorter scales explain it as the function.
+            let mut directions: Vec<usize> = (0..=self.squared.len()).rev().collect();
+            for _ in 0..ROUNDS {
+                directions.retain(|direction| {
+                    self.walk(*direction, length, &mut best) || self.walk(*direction, -length, &mut best)
+                });
             }
         }
         self.sum_distances();
+    }
+
+    /// Whether one step at least was better.
+    fn walk(&mut self, direction: usize, by: f64, best: &mut f64) -> bool {
+        let mut steps = 0;
+        while self.step(direction, by, best) {
+            steps += 1;
+        }
+        steps > 0
     }
 
     /// Moves when that is better by more than a rounding error.
