@@ -95,7 +95,7 @@ def mlp(trial):
 KINDS = {"logreg": logreg, "random_forest": random_forest, "hist_gb": hist_gb, "mlp": mlp}
 
 
-def search(kind, paths, trials, threads, limit=None):
+def search(kind, paths, trials, threads, seed, limit=None):
     parts = []
 
     def objective(trial):
@@ -106,7 +106,7 @@ def search(kind, paths, trials, threads, limit=None):
         model.fit(train, parts[0][2])
         return f1_score(parts[1][2], model.predict(validation), average="macro")
 
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=42),
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed),
                                 pruner=optuna.pruners.MedianPruner(n_startup_trials=15))
     with threadpool_limits(threads):  # of BLAS and OpenMP; forests keep all cores
         study.optimize(objective, n_trials=trials, timeout=limit)
@@ -123,6 +123,7 @@ def main():
     parser.add_argument("validation")
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=42, help="of the sampler; models keep theirs")
     parser.add_argument("--threads", type=json.loads, default={}, help='numbers that are known to be the best: {"mlp": 1}')
     o = parser.parse_args()
     paths = (o.train, o.validation)
@@ -131,9 +132,9 @@ def main():
     found = {}
     for kind in o.kinds.split(","):
         candidates = [o.threads[kind]] if kind in o.threads else sorted({os.cpu_count(), 1})
-        studies = [search(kind, paths, o.trials, candidates[0])]
+        studies = [search(kind, paths, o.trials, candidates[0], o.seed)]
         # One that takes longer than that begins no more trials.
-        studies += [search(kind, paths, o.trials, threads, studies[0]["wall"]) for threads in candidates[1:]]
+        studies += [search(kind, paths, o.trials, threads, o.seed, studies[0]["wall"]) for threads in candidates[1:]]
         found[kind] = min(studies, key=lambda study: (-study["complete"], study["wall"])) | {"walls": {study["threads"]: study["wall"] for study in studies}}
     print(json.dumps(found))
 
