@@ -21,11 +21,10 @@ fn solved(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
             (pivot..count).max_by(|a, b| matrix[*a][pivot].abs().total_cmp(&matrix[*b][pivot].abs())).unwrap();
         matrix.swap(pivot, largest);
         right.swap(pivot, largest);
+        let pivotal = matrix[pivot].clone();
         for row in (0..count).filter(|row| *row != pivot) {
-            let share = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..count {
-                matrix[row][column] -= share * matrix[pivot][column];
-            }
+            let share = matrix[row][pivot] / pivotal[pivot];
+            matrix[row].iter_mut().zip(&pivotal).for_each(|(value, of_pivot)| *value -= share * of_pivot);
             right[row] -= share * right[pivot];
         }
     }
