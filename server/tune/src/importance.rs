@@ -4,6 +4,7 @@
 use tenor_domain::Error;
 
 use crate::history::{History, Trial};
+use crate::normal;
 use crate::pareto::ranks;
 use crate::space::{AxisKind, Space};
 
@@ -98,7 +99,7 @@ fn spread(kind: &AxisKind, values: &[f64]) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / n;
     let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
     let width = (1.06 * deviation * n.powf(-0.2)).max(0.5 / CELLS as f64);
-    let below = |value: f64, at: f64| 0.5 * libm::erfc(-(at - value) / width * std::f64::consts::FRAC_1_SQRT_2);
+    let below = |value: f64, at: f64| normal::cumulative((at - value) / width);
     let cells: Vec<f64> = (0..CELLS)
         .map(|cell| {
             let (from, to) = (cell as f64 / CELLS as f64, (cell + 1) as f64 / CELLS as f64);

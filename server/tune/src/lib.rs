@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod importance;
+mod normal;
 pub mod pareto;
 pub mod policy;
 pub mod pruner;

@@ -53,7 +53,7 @@ pub struct Create {
     /// End after so many complete trials without a better one.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     pub patience: Option<i32>,
-    /// tpe, gp (needs fewer trials, takes up to 0.1 s to suggest), random, quasi_random, grid or nsga2.
+    /// tpe, gp (needs fewer trials, takes milliseconds to suggest), random, quasi_random, grid or nsga2.
     #[arg(long, default_value = "tpe")]
     pub sampler: String,
     /// none, median, halving, hyperband or wilcoxon.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, Pruner};
 use crate::history::{Direction, History, Report, Trial};
+use crate::normal;
 
 /// For trials whose steps are folds or data sets: step `i` of one trial is compared with step `i` of the best. It looks at the first metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ pub(super) fn worse(differences: &[f64]) -> f64 {
         return 1.0;
     }
     let z = (sum - mean - 0.5) / variance.sqrt();
-    0.5 * libm::erfc(z * std::f64::consts::FRAC_1_SQRT_2)
+    normal::cumulative(-z)
 }
 
 /// The share of all sign patterns whose positive ranks add up to `sum` or more.

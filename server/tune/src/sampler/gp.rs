@@ -13,9 +13,9 @@ use tenor_domain::Error;
 use tenor_features::random::Random;
 
 use super::Sampler;
-use super::parzen::normal;
 use super::regression::{Inputs, Regression};
 use crate::history::{History, Trial, TrialState, random_of};
+use crate::normal;
 use crate::space::{Axis, AxisKind, Point, Space};
 
 /// The sampler.
@@ -109,7 +109,7 @@ fn neighbour(space: &Space, of: &Point, width: f64, random: &mut Random) -> Poin
         }
         (Some(at), _) if random.unit() < 0.3 => at,
         // The ends of a range are as good as other places, and more often the best.
-        (Some(at), kind) => (at + width.max(cell_width(kind)) * normal(random)).clamp(0.0, 1.0),
+        (Some(at), kind) => (at + width.max(cell_width(kind)) * normal::draw(random)).clamp(0.0, 1.0),
     })
 }
 
@@ -291,7 +291,7 @@ impl Acquisition {
         });
         let kept = self.broken.as_ref().map_or(0.0, |broken| {
             let (mean, deviation) = broken.predict(&row);
-            cumulative(-mean / deviation).max(f64::MIN_POSITIVE).ln()
+            normal::cumulative(-mean / deviation).max(f64::MIN_POSITIVE).ln()
         });
         improvement + kept
     }
@@ -303,17 +303,12 @@ fn log_expected_improvement(mean: f64, deviation: f64) -> f64 {
     let at = mean / deviation;
     let log_density = -0.5 * at * at - 0.5 * std::f64::consts::TAU.ln();
     let log_of_standard = if at > -25.0 {
-        (log_density.exp() + at * cumulative(at)).ln()
+        (log_density.exp() + at * normal::cumulative(at)).ln()
     } else {
         let inverse = 1.0 / (at * at);
         log_density + (inverse * (1.0 - 3.0 * inverse + 15.0 * inverse * inverse)).ln()
     };
     deviation.ln() + log_of_standard
-}
-
-/// What a normal distribution has below `at`.
-fn cumulative(at: f64) -> f64 {
-    0.5 * libm::erfc(-at * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 /// Points as rows of numbers: one column a number, at the middle where the parameter does not exist; one column a choice.

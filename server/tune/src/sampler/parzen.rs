@@ -2,6 +2,7 @@
 
 use tenor_features::random::Random;
 
+use crate::normal;
 use crate::space::{Axis, AxisKind, Point, Space};
 
 /// How wide kernels are.
@@ -141,7 +142,7 @@ impl Kernels {
         }
         // At least a third of a kernel lies inside: its center does, and its width is at most 1.
         loop {
-            let at = center + self.widths[kernel] * normal(random);
+            let at = center + self.widths[kernel] * normal::draw(random);
             if (0.0..=1.0).contains(&at) {
                 return at;
             }
@@ -187,16 +188,10 @@ const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_8;
 
 /// What a normal distribution has between two places.
 fn mass(center: f64, width: f64, from: f64, to: f64) -> f64 {
-    let below = |at: f64| 0.5 * libm::erfc(-(at - center) / width * std::f64::consts::FRAC_1_SQRT_2);
+    let below = |at: f64| normal::cumulative((at - center) / width);
     // On the upper side the difference of two tails, where numbers close to 1 would cancel.
-    let above = |at: f64| 0.5 * libm::erfc((at - center) / width * std::f64::consts::FRAC_1_SQRT_2);
+    let above = |at: f64| normal::cumulative(-(at - center) / width);
     if from > center { above(from) - above(to) } else { below(to) - below(from) }
-}
-
-/// A normal number (Box and Muller 1958).
-pub(super) fn normal(random: &mut Random) -> f64 {
-    let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.unit()).cos()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn noise_and_values_far_out_do_not_mislead_it() {
         let noisy = |space: &Space, point: &Point| {
             let mut random =
                 Random::new(point.coordinate(0).unwrap().to_bits(), point.coordinate(1).unwrap().to_bits());
-            let value = branin(space, point)[0] + 3.0 * normal(&mut random);
+            let value = branin(space, point)[0] + 3.0 * normal::draw(&mut random);
             vec![if random.unit() < 0.05 { 1e9 * random.unit() } else { value }]
         };
         let trials = study(&Gp::default(), &space, &MINIMIZE, (seed, 60), noisy);

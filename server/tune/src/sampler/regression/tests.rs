@@ -1,7 +1,7 @@
 use tenor_features::random::Random;
 
-use super::super::parzen::normal;
 use super::*;
+use crate::normal;
 
 fn inputs(rows: &[Vec<f64>]) -> Inputs {
     let mut inputs = Inputs::new((0..rows[0].len()).collect());
@@ -36,7 +36,7 @@ fn mean_and_deviation_are_those_of_the_formula() {
     let mut random = Random::new(1, 1);
     let rows = any_rows(25, 3, &mut random);
     let targets: Vec<f64> =
-        rows.iter().map(|row| 7.0 + (4.0 * row[0]).sin() + row[1] * row[2] + 0.1 * normal(&mut random)).collect();
+        rows.iter().map(|row| 7.0 + (4.0 * row[0]).sin() + row[1] * row[2] + 0.1 * normal::draw(&mut random)).collect();
     let regression = Regression::fit(&inputs(&rows), &targets);
     // k = (1 + √5 r + 5 r²/3) exp(-√5 r); mean = m + k' (K + noise)⁻¹ (y - m); variance = s² (1 - k' (K + noise)⁻¹ k).
     let kernel = |a: &[f64], b: &[f64]| {
@@ -68,7 +68,7 @@ fn what_does_not_matter_gets_a_long_scale_and_noise_is_told_from_the_function() 
     let rows = any_rows(60, 3, &mut random);
     for deviation in [0.0, 0.3] {
         let value = |row: &Vec<f64>| (6.0 * row[0]).sin();
-        let targets: Vec<f64> = rows.iter().map(|row| value(row) + deviation * normal(&mut random)).collect();
+        let targets: Vec<f64> = rows.iter().map(|row| value(row) + deviation * normal::draw(&mut random)).collect();
         let regression = Regression::fit(&inputs(&rows), &targets);
         let [matters, one, other] = regression.inverse_lengths[..] else { panic!() };
         assert!(matters > 3.0 * one && matters > 3.0 * other, "{:?}", regression.inverse_lengths);
