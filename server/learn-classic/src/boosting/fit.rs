@@ -1,5 +1,6 @@
 //! The loop over iterations.
 
+use pulp::Arch;
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
@@ -57,7 +58,14 @@ pub(super) fn fit(
     context.progress(0.0, "binning columns");
     let columns = bin_columns(matrix, &rows, params.max_bins, context.seed, context.stop)?;
     let blocks = blocks(&columns, rows.len());
-    let ground = Ground { columns: &columns, blocks: &blocks, params, seed: context.seed, stop: context.stop };
+    let ground = Ground {
+        columns: &columns,
+        blocks: &blocks,
+        params,
+        seed: context.seed,
+        stop: context.stop,
+        arch: Arch::new(),
+    };
     let target = target(&rows);
     let patience = stops.then_some(params.n_iter_no_change as usize);
     let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;

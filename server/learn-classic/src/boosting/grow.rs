@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use pulp::Arch;
 use rayon::prelude::*;
 use tenor_domain::Error;
 use tenor_features::Stop;
@@ -11,7 +12,7 @@ use tenor_features::random::Random;
 use super::histogram::{Bins, Block, LANES, Pair, Units, add_up, subtract};
 use super::loss::Derivatives;
 use super::options::BoostingParams;
-use super::split::{Offer, Rules, Split};
+use super::split::{Better, Offer, Rules, Scan, Split};
 use crate::trees::binner::Column;
 use crate::trees::ensemble::{Node, Tree};
 
@@ -25,6 +26,7 @@ pub(super) struct Ground<'a> {
     pub params: &'a BoostingParams,
     pub seed: u64,
     pub stop: Stop<'a>,
+    pub arch: Arch,
 }
 
 /// Room for one tree at work, kept from tree to tree.
@@ -226,19 +228,24 @@ impl Growth<'_> {
             add_up(bins, &ground.blocks[block], rows, pairs);
             for (lane, column) in columns.iter().enumerate() {
                 if let Some(parent) = &mut parent {
-                    subtract(&mut parent[lane][..=column.bins()], &bins[lane][..=column.bins()]);
+                    let (parent, bins) = (&mut parent[lane][..=column.bins()], &bins[lane][..=column.bins()]);
+                    ground.arch.dispatch(|| subtract(parent, bins));
                 }
             }
+            let mut scan = Scan::new();
             let search = |&(at, mask): &(usize, &[bool])| {
                 let bins: &[Bins] = if at == summed { bins } else { parent.as_deref().unwrap_or_default() };
                 let score = if at == 0 { 0.0 } else { rules.score(drafts[at].sums) };
-                let of_column = |(lane, column): (usize, &Column)| {
+                let mut best = None;
+                for (lane, column) in columns.iter().enumerate() {
                     let feature = block * LANES + lane;
-                    let bins = &bins[lane][..=column.bins()];
-                    let offer = Offer { feature, bins, missing: column.missing, total: drafts[at].sums, score };
-                    if mask[feature] { offer.best(rules) } else { None }
-                };
-                columns.iter().enumerate().filter_map(of_column).fold(None, better)
+                    if mask[feature] {
+                        let bins = &bins[lane][..=column.bins()];
+                        let offer = Offer { feature, bins, missing: column.missing, total: drafts[at].sums, score };
+                        best = ground.arch.dispatch(Better { best, offer, rules, scan: &mut scan });
+                    }
+                }
+                best
             };
             searches.iter().map(search).collect()
         };

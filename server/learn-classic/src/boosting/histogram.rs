@@ -2,7 +2,7 @@
 //!
 //! Derivatives are whole multiples of a power of two, and the count of rows sits in the low bits of the second sum: one addition of two
 //! 64-bit numbers updates all three, sums are exact whatever their order, and a sibling's histogram is an exact difference. With 2^b rows a
-//! derivative keeps 62 - 2 b bits below the largest one: 30 for 40,000 rows, where scikit-learn's `f32` has 24.
+//! derivative keeps 62 - 2 b bits below the largest one, and never more than 51 - b: 30 for 40,000 rows, where scikit-learn's `f32` has 24.
 
 use super::loss::Derivatives;
 use crate::trees::binner::Column;
@@ -37,13 +37,21 @@ pub(super) struct Units {
     hessian: f64,
 }
 
-/// No more bits than this: a whole number of this size is still exact as `f64`.
-const PRECISION: u32 = 46;
+/// A sum has no more bits than this, so that it is exact as `f64` by way of [`exact`].
+const SUM_BITS: u32 = 51;
+
+/// `units` as `f64`, for numbers of up to `SUM_BITS` bits: they take the place of the lowest bits of 1.5 * 2^52. Unlike a cast this is fast
+/// in vectors of every machine.
+#[inline(always)]
+pub(super) fn exact(units: i64) -> f64 {
+    const SHIFT: f64 = 1.5 * (1u64 << 52) as f64;
+    f64::from_bits(units.wrapping_add(SHIFT.to_bits() as i64) as u64) - SHIFT
+}
 
 impl Units {
     pub fn new(derivatives: &[Derivatives]) -> Self {
         let count_bits = usize::BITS - derivatives.len().leading_zeros();
-        let bits = (62 - 2 * count_bits).min(PRECISION);
+        let bits = (62 - 2 * count_bits).min(SUM_BITS - count_bits);
         let largest = |of: fn(&Derivatives) -> f32| derivatives.iter().map(of).fold(f32::MIN_POSITIVE, f32::max);
         let unit = |largest: f32| (f64::from(bits) - f64::from(largest).log2().ceil()).exp2();
         Self { count_bits, gradient: unit(largest(|pair| pair.0.abs())), hessian: unit(largest(|pair| pair.1)) }
@@ -62,11 +70,11 @@ impl Units {
         units as f64 / self.hessian
     }
     /// The sum of hessians in units.
-    #[inline]
-    pub fn whole_hessian(&self, sums: Pair) -> f64 {
-        (sums[1] >> self.count_bits) as f64
+    #[inline(always)]
+    pub fn whole_hessian(&self, sums: Pair) -> i64 {
+        sums[1] >> self.count_bits
     }
-    #[inline]
+    #[inline(always)]
     pub fn count(&self, sums: Pair) -> u64 {
         (sums[1] & ((1 << self.count_bits) - 1)) as u64
     }
@@ -97,6 +105,7 @@ fn add(sums: &mut Pair, pair: &Pair) {
 }
 
 /// Takes `other` away, bin by bin.
+#[inline(always)]
 pub(super) fn subtract(bins: &mut [Pair], other: &[Pair]) {
     for (sums, other) in bins.iter_mut().zip(other) {
         *sums = [sums[0] - other[0], sums[1] - other[1]];

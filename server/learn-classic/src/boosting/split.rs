@@ -4,7 +4,11 @@
 //! `G_l^2 / (H_l + l) + G_r^2 / (H_r + l)` less the same of the node (Chen and Guestrin 2016, equations 5 to 7). Order of the scan, limits
 //! and ties are those of scikit-learn (sklearn/ensemble/_hist_gradient_boosting/splitting.pyx, 1.9.1).
 
-use super::histogram::{Pair, Units};
+use std::ops::Range;
+
+use pulp::NullaryFnOnce;
+
+use super::histogram::{Pair, Units, exact};
 
 /// Children with a smaller sum of hessians are not made; scikit-learn's constant.
 pub(super) const MIN_HESSIAN: f64 = 1e-3;
@@ -28,7 +32,7 @@ pub(super) struct Rules {
     min_samples_leaf: u64,
     units: Units,
     /// In units of the hessian.
-    min_hessian: f64,
+    min_hessian: i64,
     regularization: f64,
     /// From a score in units to one.
     scale: f64,
@@ -40,7 +44,7 @@ impl Rules {
         Self {
             min_samples_leaf: u64::from(min_samples_leaf),
             units,
-            min_hessian: MIN_HESSIAN / hessian,
+            min_hessian: (MIN_HESSIAN / hessian).ceil() as i64,
             regularization: (l2_regularization + TINY) / hessian,
             scale: gradient * gradient / hessian,
         }
@@ -49,26 +53,32 @@ impl Rules {
     pub fn splits(&self, rows: usize) -> bool {
         rows as u64 >= 2 * self.min_samples_leaf
     }
+    #[inline(always)]
     pub fn has_hessian(&self, sums: Pair) -> bool {
         self.units.whole_hessian(sums) >= self.min_hessian
     }
     /// The value of a node before shrinkage.
     pub fn value(&self, sums: Pair) -> f64 {
-        let newton = sums[0] as f64 / (self.units.whole_hessian(sums) + self.regularization);
+        let newton = exact(sums[0]) / (exact(self.units.whole_hessian(sums)) + self.regularization);
         -newton * (self.units.gradient(1) / self.units.hessian(1))
     }
     /// By how much the loss falls when a node gets its value.
     pub fn score(&self, sums: Pair) -> f64 {
-        let gradient = sums[0] as f64;
-        gradient * gradient / (self.units.whole_hessian(sums) + self.regularization) * self.scale
+        let gradient = exact(sums[0]);
+        gradient * gradient / (exact(self.units.whole_hessian(sums)) + self.regularization) * self.scale
     }
-    /// What two sides score together, in units: numerator and denominator.
-    #[inline]
-    fn whole_scores(&self, (gradient, hessian): (i64, f64), other: (i64, f64)) -> (f64, f64) {
-        let (gradient, hessian) = (gradient as f64, hessian + self.regularization);
-        let (other_gradient, other_hessian) = (other.0 as f64, other.1 + self.regularization);
+    /// What two sides score together, in whole units; one division for both.
+    #[inline(always)]
+    fn whole_score(&self, left: Pair, right: Pair) -> f64 {
+        let of = |sums: Pair| (exact(sums[0]), exact(self.units.whole_hessian(sums)) + self.regularization);
+        let ((gradient, hessian), (other_gradient, other_hessian)) = (of(left), of(right));
         let numerator = gradient * gradient * other_hessian + other_gradient * other_gradient * hessian;
-        (numerator, hessian * other_hessian)
+        numerator / (hessian * other_hessian)
+    }
+    /// Whether a side may be made.
+    #[inline(always)]
+    fn is_enough(&self, sums: Pair) -> bool {
+        self.units.count(sums) >= self.min_samples_leaf && self.has_hessian(sums)
     }
 }
 
@@ -86,53 +96,109 @@ pub(super) struct Offer<'a> {
     pub score: f64,
 }
 
-impl Offer<'_> {
-    /// The best split that gains anything.
-    pub fn best(&self, rules: &Rules) -> Option<Split> {
-        let (last, numbers) = self.bins.split_last()?;
-        let mut best = None;
-        // The last bin of numbers may go left only if something may stay on the right.
-        let end = if self.missing { numbers.len() } else { numbers.len() - 1 };
-        self.scan(numbers[..end].iter().enumerate(), false, rules, &mut best);
-        if self.missing && last[1] != 0 {
-            let from_right = numbers.iter().enumerate().skip(1).rev().map(|(bin, sums)| (bin - 1, sums));
-            self.scan(from_right, true, rules, &mut best);
-        }
-        best
+/// Scores that are computed together.
+const LANES: usize = 8;
+
+/// Room for one column: what lies on the left of each split, and what the split scores.
+pub(super) struct Scan {
+    gradients: [i64; 256],
+    hessians: [i64; 256],
+    scores: [f64; 256],
+}
+
+impl Scan {
+    pub fn new() -> Self {
+        Self { gradients: [0; 256], hessians: [0; 256], scores: [0.0; 256] }
     }
 
-    /// Grows one side, bin by bin: the left one, or the right one when missing values stay on the left.
-    fn scan<'a>(
-        &self,
-        bins: impl Iterator<Item = (usize, &'a Pair)>,
-        missing_left: bool,
-        rules: &Rules,
-        best: &mut Option<Split>,
-    ) {
-        let Rules { units, min_samples_leaf, min_hessian, .. } = *rules;
-        let mut side: Pair = [0, 0];
-        // Scores are compared as fractions: a division a bin would take most of the time.
-        let mut best_score = ((best.map_or(0.0, |best| best.gain) + self.score) / rules.scale, 1.0);
-        for (bin, sums) in bins {
-            if sums[1] == 0 {
-                continue;
+    fn left(&self, bin: usize) -> Pair {
+        [self.gradients[bin], self.hessians[bin]]
+    }
+
+    /// Adds up the bins on top of `sums`; returns the splits that leave enough on both sides.
+    #[inline(always)]
+    fn add_up(&mut self, bins: &[Pair], mut sums: Pair, total: Pair, rules: &Rules) -> Range<usize> {
+        for ((bin, gradient), hessian) in bins.iter().zip(&mut self.gradients).zip(&mut self.hessians) {
+            sums = [sums[0] + bin[0], sums[1] + bin[1]];
+            (*gradient, *hessian) = (sums[0], sums[1]);
+        }
+        // The left side only grows and the right one only shrinks.
+        let hessians = &self.hessians[..bins.len()];
+        let first = hessians.iter().position(|left| rules.is_enough([0, *left]));
+        let last = hessians.iter().rposition(|left| rules.is_enough([0, total[1] - left]));
+        match (first, last) {
+            (Some(first), Some(last)) => first..last + 1,
+            _ => 0..0,
+        }
+    }
+
+    /// Scores `splits`, of which there is one at least; returns the highest score, in whole units.
+    #[inline(always)]
+    fn score(&mut self, splits: &Range<usize>, total: Pair, rules: &Rules) -> f64 {
+        let gradients = &self.gradients[splits.clone()];
+        let hessians = &self.hessians[splits.clone()];
+        let scores = &mut self.scores[splits.clone()];
+        for ((score, gradient), hessian) in scores.iter_mut().zip(gradients).zip(hessians) {
+            *score = rules.whole_score([*gradient, *hessian], [total[0] - gradient, total[1] - hessian]);
+        }
+        let mut highest = [f64::NEG_INFINITY; LANES];
+        let (groups, others) = scores.as_chunks::<LANES>();
+        let larger = |highest: f64, score: f64| if score > highest { score } else { highest };
+        for group in groups {
+            for lane in 0..LANES {
+                highest[lane] = larger(highest[lane], group[lane]);
             }
-            side = [side[0] + sums[0], side[1] + sums[1]];
-            let rest = [self.total[0] - side[0], self.total[1] - side[1]];
-            let (side_hessian, rest_hessian) = (units.whole_hessian(side), units.whole_hessian(rest));
-            if units.count(side) < min_samples_leaf || side_hessian < min_hessian {
-                continue;
-            }
-            if units.count(rest) < min_samples_leaf || rest_hessian < min_hessian {
-                break;
-            }
-            let score = rules.whole_scores((side[0], side_hessian), (rest[0], rest_hessian));
-            if score.0 * best_score.1 > best_score.0 * score.1 {
-                best_score = score;
-                let gain = score.0 / score.1 * rules.scale - self.score;
-                let left = if missing_left { rest } else { side };
-                *best = Some(Split { gain, feature: self.feature, bin, missing_left, left });
-            }
+        }
+        for (highest, score) in highest.iter_mut().zip(others) {
+            *highest = larger(*highest, *score);
+        }
+        highest.into_iter().fold(f64::NEG_INFINITY, f64::max)
+    }
+}
+
+/// Looks for a better split than `best` in one column, with vectors as wide as the machine has them.
+pub(super) struct Better<'a> {
+    pub best: Option<Split>,
+    pub offer: Offer<'a>,
+    pub rules: &'a Rules,
+    pub scan: &'a mut Scan,
+}
+
+impl NullaryFnOnce for Better<'_> {
+    /// The first split that gains more than `best`, or than nothing when that is `None`.
+    type Output = Option<Split>;
+
+    #[inline(always)]
+    fn call(mut self) -> Option<Split> {
+        let Offer { bins, missing, .. } = self.offer;
+        let (last, numbers) = bins.split_last()?;
+        // The last bin of numbers may go left only if something may stay on the right.
+        let (all, others) = (numbers, &numbers[..numbers.len() - 1]);
+        self.look(if missing { all } else { others }, false, [0, 0]);
+        if missing && last[1] != 0 {
+            self.look(others, true, *last);
+        }
+        self.best
+    }
+}
+
+impl Better<'_> {
+    /// Of equal splits the one that is met first counts: the left side grows, but the right one when missing values stay on the left.
+    #[inline(always)]
+    fn look(&mut self, bins: &[Pair], missing_left: bool, sums: Pair) {
+        let Offer { feature, total, score, .. } = self.offer;
+        let splits = self.scan.add_up(bins, sums, total, self.rules);
+        if splits.is_empty() {
+            return;
+        }
+        let highest = self.scan.score(&splits, total, self.rules);
+        let gain = highest * self.rules.scale - score;
+        if gain > self.best.map_or(0.0, |best| best.gain) {
+            let mut scores = self.scan.scores[splits.clone()].iter();
+            let of = |score: &f64| *score == highest;
+            let found = if missing_left { scores.rposition(of) } else { scores.position(of) };
+            let bin = splits.start + found.unwrap_or_default();
+            self.best = Some(Split { gain, feature, bin, missing_left, left: self.scan.left(bin) });
         }
     }
 }

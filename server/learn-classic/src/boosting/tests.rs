@@ -1,11 +1,15 @@
 use std::sync::Mutex;
 
+use pulp::Arch;
 use serde_json::{Value, json};
 use tenor_features::dense::DenseMatrix;
+use tenor_features::random::Random;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
 
+use super::histogram::{Pair, Units, exact};
 use super::options::defaults;
+use super::split::{Better, Offer, Rules, Scan};
 use super::stopping::should_stop;
 use super::*;
 use crate::trees::testing::{
@@ -248,5 +252,56 @@ fn parameters_are_read_and_completed() {
     {
         let error = read(json!({ name: value })).unwrap_err();
         assert_eq!(error.violations[0].field, format!("params.{name}"));
+    }
+}
+
+#[test]
+fn the_best_split_is_that_of_trying_every_one() {
+    let mut random = Random::new(9, 0);
+    let mut met = [0; 2];
+    for case in 0..400 {
+        let (rows, numbers, missing) = (20 + random.below(200), 2 + random.below(40), case % 2 == 0);
+        let derivatives: Vec<_> = (0..rows).map(|_| (random.unit() as f32 - 0.5, random.unit() as f32)).collect();
+        let units = Units::new(&derivatives);
+        let mut bins = vec![[0, 0]; numbers + 1];
+        for pair in &derivatives {
+            // Some bins stay empty.
+            let bin = random.below(numbers + usize::from(missing)) / 2 * 2;
+            let sums = units.pack(*pair);
+            bins[bin] = [bins[bin][0] + sums[0], bins[bin][1] + sums[1]];
+        }
+        let sum = |bins: &[Pair]| bins.iter().fold([0, 0], |sum: Pair, bin| [sum[0] + bin[0], sum[1] + bin[1]]);
+        let less = |sums: Pair, other: Pair| [sums[0] - other[0], sums[1] - other[1]];
+        let (total, min_samples_leaf) = (sum(&bins), 1 + random.below(10) as u32);
+        let rules = Rules::new(min_samples_leaf, 0.5, units);
+        let mut wanted: Option<(f64, usize, bool, Pair)> = None;
+        let mut offer = |bin: usize, missing_left: bool, left: Pair| {
+            let right = less(total, left);
+            let gain = rules.score(left) + rules.score(right) - rules.score(total);
+            let allowed = [left, right].iter().all(|side| units.count(*side) >= u64::from(min_samples_leaf));
+            if allowed && gain > wanted.map_or(0.0, |best| best.0) {
+                wanted = Some((gain, bin, missing_left, left));
+            }
+        };
+        (0..if missing { numbers } else { numbers - 1 }).for_each(|bin| offer(bin, false, sum(&bins[..=bin])));
+        if missing && bins[numbers] != [0, 0] {
+            (0..numbers - 1).rev().for_each(|bin| offer(bin, true, less(total, sum(&bins[bin + 1..numbers]))));
+        }
+        let offer = Offer { feature: 3, bins: &bins, missing, total, score: rules.score(total) };
+        let found = Arch::new().dispatch(Better { best: None, offer, rules: &rules, scan: &mut Scan::new() });
+        let found = found.map(|split| {
+            met[usize::from(split.missing_left)] += 1;
+            assert!((split.gain - wanted.unwrap().0).abs() < 1e-9, "case {case}: {split:?}");
+            (split.bin, split.missing_left, split.left)
+        });
+        assert_eq!(found, wanted.map(|(_, bin, missing_left, left)| (bin, missing_left, left)), "case {case}");
+    }
+    assert!(met.iter().all(|met| *met > 20), "{met:?}");
+}
+
+#[test]
+fn whole_sums_are_exact_as_numbers() {
+    for units in [0, 1, -1, 12_345, (1 << 51) - 1, 1 - (1 << 51)] {
+        assert_eq!(exact(units), units as f64);
     }
 }
