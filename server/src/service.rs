@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tenor_api::{HostPolicy, Limits, ListenOptions, Operations, Readiness, Services};
 use tenor_domain::predict::{Limits as PredictLimits, Predictor};
 use tenor_domain::{Clock, SystemClock};
-use tenor_jobs::{JobAcceptance, Jobs, Kept, RowsCache};
+use tenor_jobs::{JobAcceptance, Jobs, Kept, RowsCache, TrialCount};
 use tenor_platform::Platform;
 use tenor_queue::{Queue, Worker};
 use tenor_serving::{Cache, Loader, LoaderOptions, ModelPredictor};
@@ -146,6 +146,7 @@ impl Server {
                 max_block_bytes: self.config.worker.feature_cache_mib << 20,
             },
             rows: RowsCache::default(),
+            trials: TrialCount::default(),
         };
         jobs.kept.tidy();
         let platform = Arc::clone(&self.platform);

@@ -42,6 +42,11 @@ impl Interner {
         self.ends.len()
     }
 
+    /// Memory, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.ends) + size_of_val(&*self.slots)
+    }
+
     /// The string with number `id`; empty when there is none.
     pub fn text(&self, id: u32) -> &[u8] {
         let id = id as usize;

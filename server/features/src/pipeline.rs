@@ -13,7 +13,7 @@ use crate::dense::DenseMatrix;
 use crate::numeric::NumericScaler;
 use crate::sparse::{CsrMatrix, RowRef, SparseRow};
 use crate::svd::{SvdParams, TruncatedSvd};
-use crate::tfidf::{self, Analyzer, Tfidf, TfidfParams, Unit};
+use crate::tfidf::{self, Analyzer, KnownCounts, Tfidf, TfidfParams, Unit};
 
 /// More columns than these make a truncated SVD of gigabytes.
 const MAX_HASH_BITS_WITH_SVD: u32 = 18;
@@ -165,12 +165,23 @@ const BLOCKS: [&str; 2] = ["tfidf", "characters"];
 impl Vectorizer {
     /// Fits on `rows` and returns their matrix as well. The same for any number of threads; the seed is that of the SVD.
     pub fn fit(rows: Rows<'_>, params: &VectorizerParams, seed: u64, stop: Stop<'_>) -> Result<(Self, Matrix), Error> {
+        Self::fit_known(rows, params, seed, None, stop)
+    }
+
+    /// [`fit`](Self::fit), but the terms of the texts may have been counted before.
+    pub fn fit_known(
+        rows: Rows<'_>,
+        params: &VectorizerParams,
+        seed: u64,
+        known: Option<KnownCounts<'_>>,
+        stop: Stop<'_>,
+    ) -> Result<(Self, Matrix), Error> {
         params.check()?;
         check_rows(rows)?;
-        let (words, mut terms) = tfidf::fit_transform(rows.texts, &params.tfidf, stop)?;
+        let (words, mut terms) = tfidf::fit_transform(rows.texts, &params.tfidf, known, stop)?;
         let mut text = vec![words];
         if let Some(characters) = params.characters() {
-            let (characters, more) = tfidf::fit_transform(rows.texts, &characters, stop)?;
+            let (characters, more) = tfidf::fit_transform(rows.texts, &characters, known, stop)?;
             text.push(characters);
             terms = terms.beside(&more);
         }

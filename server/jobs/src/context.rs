@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tenor_data::Work;
@@ -20,7 +20,7 @@ use crate::{ImportDataset, ProcessDataset, RowsCache, RunTrial, TrainRun};
 pub struct Jobs {
     pub platform: Arc<Platform>,
     pub registry: Arc<Registry>,
-    /// Threads of one job.
+    /// Threads of one job; trials that run at once share them.
     pub threads: usize,
     /// Temporary files go here.
     pub scratch_dir: PathBuf,
@@ -28,6 +28,8 @@ pub struct Jobs {
     pub kept: Kept,
     /// What trials learn from.
     pub rows: RowsCache,
+    /// How many trials this worker runs now.
+    pub trials: TrialCount,
 }
 
 impl Jobs {
@@ -78,6 +80,26 @@ impl Jobs {
         std::fs::create_dir_all(&self.scratch_dir).map_err(tenor_domain::Error::internal)?;
         let folder = tempfile::Builder::new().prefix("job-").tempdir_in(&self.scratch_dir);
         Ok(folder.map_err(tenor_domain::Error::internal)?)
+    }
+}
+
+/// Counts the trials that run at once.
+#[derive(Clone, Default)]
+pub struct TrialCount(Arc<AtomicUsize>);
+
+impl TrialCount {
+    /// One more, until it is dropped; with how many there are now.
+    pub(crate) fn enter(&self) -> (CountedTrial, usize) {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        (CountedTrial(self.clone()), before + 1)
+    }
+}
+
+pub(crate) struct CountedTrial(TrialCount);
+
+impl Drop for CountedTrial {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -36,7 +36,7 @@ impl Kept {
 
     /// The feature blocks of the training rows `rows`; `None` if none are kept.
     pub(crate) fn blocks(&self, rows: Digest) -> Option<Blocks<'_>> {
-        (self.max_block_bytes > 0).then_some(Blocks { store: self, rows })
+        (self.max_block_bytes > 0).then_some(Blocks { store: self, rows, counts: None })
     }
 
     fn block(&self, key: &Digest) -> PathBuf {

@@ -10,7 +10,7 @@ mod spaces;
 mod train_run;
 
 pub use accept::JobAcceptance;
-pub use context::Jobs;
+pub use context::{Jobs, TrialCount};
 pub use import_dataset::ImportDataset;
 pub use kept::Kept;
 pub use process_dataset::ProcessDataset;

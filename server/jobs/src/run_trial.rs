@@ -17,7 +17,7 @@ use tenor_queue::{Fence, Job, JobContext, JobError};
 use crate::context::{Jobs, caller, compute};
 use crate::kept::{Kept, RunCheckpoints};
 pub(crate) use measure::MEASURED;
-use measure::{Measured, Trial};
+use measure::{LATENCY, Measured, Trial};
 pub use rows::RowsCache;
 pub(crate) use rows::load_examples;
 
@@ -55,9 +55,11 @@ impl RunTrial {
         let rows = jobs.rows.load(jobs, &outcome).await?;
         let (kind, params) = training.of(&trial.params);
         let checkpoints = Arc::new(jobs.kept.checkpoints(format!("{}-{number}", study.id)));
+        // Small fits gain little from a second thread: trials side by side are faster than each on all threads. Models are the same.
+        let (_counted, running) = jobs.trials.enter();
         let work = TrialWork {
             registry: Arc::clone(&jobs.registry),
-            threads: jobs.threads,
+            threads: (jobs.threads / running).max(1),
             kept: jobs.kept.clone(),
             checkpoints: Arc::clone(&checkpoints),
             rows,
@@ -65,6 +67,7 @@ impl RunTrial {
             params,
             seed: spec.seed,
             folds: training.folds,
+            latency_counts: spec.looks_at(LATENCY),
             report: Reporter {
                 runtime: tokio::runtime::Handle::current(),
                 platform: Arc::clone(&jobs.platform),
@@ -108,6 +111,7 @@ struct TrialWork {
     params: Value,
     seed: u64,
     folds: Option<u32>,
+    latency_counts: bool,
     report: Reporter,
 }
 
@@ -124,6 +128,7 @@ impl TrialWork {
             kept: &self.kept,
             checkpoints: self.checkpoints.as_ref(),
             prune_metrics: &self.report.metrics,
+            latency_counts: self.latency_counts,
             report: &report,
             progress,
             cancelled,

@@ -1,7 +1,8 @@
 //! The spaces in which kinds are usually searched, with points in them that are known to be good.
 //!
 //! Ranges of `logreg`, `random_forest`, `hist_gb` and `mlp` are those of the system that Tenor replaces, but for two: dense kinds always learn
-//! from components, so theirs are not optional, and the weight of the numbers goes lower, since the best is often below 1.
+//! from components, so theirs are not optional, and the weight of the numbers goes lower, since the best is often below 1. Trees are
+//! searched with fewer bins than they have by default: docs/adr/0008-bins-of-searched-trees.md.
 
 use serde_json::{Map, Value, json};
 use tenor_domain::{Error, SearchSpace};
@@ -26,6 +27,11 @@ fn dense_terms() -> Vec<Value> {
     let mut params = terms();
     params.push(json!({ "name": "svd_components", "type": "int", "low": 20, "high": 100, "step": 20 }));
     params
+}
+
+/// A parameter that is not searched, but for the search differs from the kind's default.
+fn fixed(name: &str, value: i64) -> Value {
+    json!({ "name": name, "type": "int", "low": value, "high": value })
 }
 
 /// The parameters of a kind, and its first point.
@@ -67,10 +73,11 @@ fn of_kind(kind: &str) -> Option<(Vec<Value>, Value)> {
                 { "name": "max_depth", "type": "int", "low": 6, "high": 18, "step": 2 },
                 { "name": "min_samples_split", "type": "int", "low": 2, "high": 10 },
                 { "name": "bootstrap", "type": "categorical", "choices": [true, false] },
+                fixed("max_bins", 127),
             ]),
             json!({
-                "n_estimators": 200, "max_depth": 16, "min_samples_split": 2, "bootstrap": true, "stemming": "null",
-                "max_features": 6_000, "svd_components": 100,
+                "n_estimators": 200, "max_depth": 16, "min_samples_split": 2, "bootstrap": true, "max_bins": 127,
+                "stemming": "null", "max_features": 6_000, "svd_components": 100,
             }),
         ),
         "hist_gb" => (
@@ -80,10 +87,11 @@ fn of_kind(kind: &str) -> Option<(Vec<Value>, Value)> {
                 { "name": "max_iter", "type": "int", "low": 60, "high": 160, "step": 20 },
                 { "name": "l2_regularization", "type": "float", "low": 0.0, "high": 1.0 },
                 { "name": "min_samples_leaf", "type": "int", "low": 10, "high": 60, "step": 10 },
+                fixed("max_bins", 63),
             ]),
             json!({
-                "learning_rate": 0.1, "max_iter": 100, "l2_regularization": 0.0, "min_samples_leaf": 20, "stemming": "null",
-                "max_features": 6_000, "svd_components": 100,
+                "learning_rate": 0.1, "max_iter": 100, "l2_regularization": 0.0, "min_samples_leaf": 20, "max_bins": 63,
+                "stemming": "null", "max_features": 6_000, "svd_components": 100,
             }),
         ),
         "mlp" => (

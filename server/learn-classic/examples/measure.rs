@@ -118,7 +118,7 @@ fn features(train: &Examples, test: &Examples, terms: u32, components: u32) -> R
     let params = TfidfParams { max_features: Some(terms), ..TfidfParams::default() };
     let before = status_mib("VmRSS");
     let mut watch = Watch::start();
-    let (tfidf, matrix) = tfidf::fit_transform(&train.cleaned, &params, Stop::never())?;
+    let (tfidf, matrix) = tfidf::fit_transform(&train.cleaned, &params, None, Stop::never())?;
     let fit = watch.lap();
     let memory = json!({ "before_mib": before, "peak_mib": status_mib("VmHWM"), "after_mib": status_mib("VmRSS") });
     let rows = tfidf.transform(&test.cleaned, Stop::never())?;

@@ -7,7 +7,7 @@ use tenor_domain::{Digest, Error};
 use tenor_features::contract::FeatureContract;
 use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
 use tenor_features::svd::SvdParams;
-use tenor_features::tfidf::{Analyzer, TfidfParams, Unit};
+use tenor_features::tfidf::{Analyzer, KnownCounts, TfidfParams, Unit};
 use tenor_learn::params::Params;
 use tenor_learn::{Blocks, FitContext, TrainingData, onnx};
 
@@ -175,7 +175,8 @@ pub(crate) fn vectorize(
             match kept {
                 Some(kept) => kept,
                 None => {
-                    let made = Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?;
+                    let known = blocks.counts.map(|cache| KnownCounts { cache, texts: blocks.rows });
+                    let made = Vectorizer::fit_known(data.train.rows(), params, context.seed, known, context.stop)?;
                     blocks.store.put(&key, &block::write(&made.0, &made.1))?;
                     made
                 }

@@ -10,6 +10,7 @@ use tenor_domain::{Digest, Error, ErrorKind};
 use tenor_features::Stop;
 use tenor_features::arrays::{Array, Arrays};
 use tenor_features::contract::Prepared;
+use tenor_features::tfidf::CountCache;
 use tenor_learn::{
     Blocks, Checkpoints, FeatureBlocks, FitContext, Lineage, Model, ModelFile, Registry, Scratch, label_of, predict_all,
 };
@@ -254,7 +255,8 @@ fn features_of_an_earlier_training_give_the_same_model_and_are_found_by_every_ki
     let registry = registry();
     let data = generated(600, 2, 5);
     let store = InMemory::default();
-    let blocks = Some(Blocks { store: &store, rows: Digest::of(b"rows") });
+    let counts = CountCache::new(1 << 20);
+    let blocks = Some(Blocks { store: &store, rows: Digest::of(b"rows"), counts: Some(&counts) });
     let hits = Mutex::new(0.0);
     let on_metric = |key: &str, value: f64, _: i64| {
         if key == "train/feature_block_hits" {

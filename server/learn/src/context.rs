@@ -3,6 +3,7 @@
 use tenor_domain::{Digest, Error};
 use tenor_features::Stop;
 use tenor_features::arrays::Arrays;
+use tenor_features::tfidf::CountCache;
 
 /// Takes a share of the work done, 0 to 1, and what is being done.
 pub type OnProgress<'a> = &'a (dyn Fn(f64, &str) + Sync);
@@ -31,6 +32,8 @@ pub struct Blocks<'a> {
     pub store: &'a dyn FeatureBlocks,
     /// Identity of the training rows, in their order.
     pub rows: Digest,
+    /// Counts of the terms of these rows and others.
+    pub counts: Option<&'a CountCache>,
 }
 
 /// Seed, threads, cancelling, progress and metrics of one training.

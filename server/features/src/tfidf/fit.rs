@@ -1,9 +1,12 @@
 //! From documents to a vocabulary.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use tenor_domain::Error;
 
 use super::analyze::{Cutter, Unit};
+use super::cache::KnownCounts;
 use super::count::{Count, Documents, Grams, count_pairs, number_positions, ranges, read};
 use super::transform::{CHUNK, Scratch, Weights};
 use super::vocabulary::{NONE, Vocabulary};
@@ -17,21 +20,25 @@ pub fn fit(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_
     if let Some(hashing) = params.hashing() {
         return Ok(hashing.fit_transform(texts, params, stop)?.0);
     }
-    let (vocabulary, idf, _) = learn(texts, params, stop)?;
+    let (vocabulary, idf) = Counted::new(texts, params, stop)?.learn(params, stop)?;
     Ok(Tfidf::new(params, Columns::Terms(vocabulary), idf))
 }
 
-/// [`fit`], and the rows of the same texts without reading them again.
+/// [`fit`], and the rows of the same texts without reading them again; not even once when their counts are `known`.
 pub fn fit_transform(
     texts: &[impl AsRef<str> + Sync],
     params: &TfidfParams,
+    known: Option<KnownCounts<'_>>,
     stop: Stop<'_>,
 ) -> Result<(Tfidf, CsrMatrix), Error> {
     params.check()?;
     if let Some(hashing) = params.hashing() {
         return hashing.fit_transform(texts, params, stop);
     }
-    let (vocabulary, idf, documents) = learn(texts, params, stop)?;
+    let count = || Counted::new(texts, params, stop);
+    let counted = known.map_or_else(|| count().map(Arc::new), |known| known.get_or(params, count))?;
+    let (vocabulary, idf) = counted.learn(params, stop)?;
+    let documents = &counted.documents;
     // From words of the documents to words of the vocabulary.
     let words: Vec<u32> = (0..documents.words.len() as u32)
         .map(|id| std::str::from_utf8(documents.words.text(id)).map_or(NONE, |word| vocabulary.word(word)))
@@ -69,68 +76,79 @@ struct Candidate {
     count: Count,
 }
 
-/// The terms, their idf and the documents as numbers of words.
-type Learned = (Vocabulary, Vec<f64>, Documents);
+/// Texts as numbers, and how often their n-grams occur: what parameters of the columns leave as it is.
+pub(super) struct Counted {
+    documents: Documents,
+    /// Of two words, of three and so on.
+    levels: Vec<Grams>,
+}
 
-fn learn(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>) -> Result<Learned, Error> {
-    if texts.len() >= NONE as usize {
-        return Err(Error::invalid("texts", "must be fewer than 2^32 - 1; take a sample"));
+impl Counted {
+    pub fn new(texts: &[impl AsRef<str> + Sync], params: &TfidfParams, stop: Stop<'_>) -> Result<Self, Error> {
+        if texts.len() >= NONE as usize {
+            return Err(Error::invalid("texts", "must be fewer than 2^32 - 1; take a sample"));
+        }
+        let documents = read(texts, &Cutter::new(params.analyzer.clone()), stop)?;
+        // A longer n-gram occurs in no more documents than the shorter ones within it, so what is rare stays out at once.
+        let mut shorter: Vec<u32> = documents
+            .tokens
+            .iter()
+            .map(|&word| match documents.counts.get(word as usize) {
+                Some(count) if count.documents >= params.min_df => word,
+                _ => NONE,
+            })
+            .collect();
+        let mut levels: Vec<Grams> = Vec::new();
+        for level in 2..=params.ngram_max as usize {
+            let grams = count_pairs(&documents, &shorter, level, params.min_df, stop)?;
+            if level < params.ngram_max as usize {
+                shorter = number_positions(&documents, &shorter, level, &grams, stop)?;
+            }
+            levels.push(grams);
+        }
+        Ok(Self { documents, levels })
     }
-    let documents = read(texts, &Cutter::new(params.analyzer.clone()), stop)?;
-    // A longer n-gram occurs in no more documents than the shorter ones within it, so what is rare stays out at once.
-    let mut shorter: Vec<u32> = documents
-        .tokens
-        .iter()
-        .map(|&word| match documents.counts.get(word as usize) {
-            Some(count) if count.documents >= params.min_df => word,
-            _ => NONE,
-        })
-        .collect();
-    let max_documents = params.max_df * texts.len() as f64;
-    let mut candidates = Vec::new();
-    let mut gather = |level: usize, counts: &[Count]| {
-        if level >= params.ngram_min as usize {
-            let wanted =
-                |count: &Count| count.documents >= params.min_df && f64::from(count.documents) <= max_documents;
+
+    /// Memory, about.
+    pub fn bytes(&self) -> usize {
+        let Documents { words, counts, tokens, ends } = &self.documents;
+        let grams = self.levels.iter().map(|grams| size_of_val(&*grams.keys) + size_of_val(&*grams.counts));
+        words.bytes() + size_of_val(&**counts) + size_of_val(&**tokens) + size_of_val(&**ends) + grams.sum::<usize>()
+    }
+
+    /// The terms that become columns, with their idf.
+    fn learn(&self, params: &TfidfParams, stop: Stop<'_>) -> Result<(Vocabulary, Vec<f64>), Error> {
+        let (texts, documents) = (self.documents.ends.len(), &self.documents);
+        let max_documents = params.max_df * texts as f64;
+        let wanted = |count: &Count| count.documents >= params.min_df && f64::from(count.documents) <= max_documents;
+        let of_levels = std::iter::once(&documents.counts).chain(self.levels.iter().map(|grams| &grams.counts));
+        let mut candidates = Vec::new();
+        for (level, counts) in (1..).zip(of_levels).skip(params.ngram_min as usize - 1) {
             let of_level = (0u32..).zip(counts).filter(|(_, count)| wanted(count));
             candidates.extend(of_level.map(|(number, &count)| Candidate { level, number, count }));
         }
-    };
-    gather(1, &documents.counts);
-    let mut levels: Vec<Grams> = Vec::new();
-    for level in 2..=params.ngram_max as usize {
-        let grams = count_pairs(&documents, &shorter, level, params.min_df, stop)?;
-        gather(level, &grams.counts);
-        if level < params.ngram_max as usize {
-            shorter = number_positions(&documents, &shorter, level, &grams, stop)?;
+        let between: &[u8] = if params.analyzer.unit == Unit::Word { b" " } else { b"" };
+        let text = |candidate: &Candidate| term_text(documents, &self.levels, candidate, between);
+        if let Some(limit) = params.max_features {
+            candidates = most_frequent(candidates, limit as usize, text);
         }
-        levels.push(grams);
+        if candidates.is_empty() {
+            return Err(Error::precondition(
+                "EMPTY_VOCABULARY",
+                format!(
+                    "no term is left: {texts} texts, min_df {}, max_df {}; lower min_df, raise max_df or bring more texts",
+                    params.min_df, params.max_df
+                ),
+            ));
+        }
+        let mut terms: Vec<(String, u32)> = candidates.iter().map(|c| (text(c), c.count.documents)).collect();
+        terms.par_sort_unstable();
+        stop.check()?;
+        let idf = terms.iter().map(|(_, documents)| idf(texts, *documents)).collect();
+        let terms: Vec<String> = terms.into_iter().map(|(term, _)| term).collect();
+        let vocabulary = Vocabulary::new(&terms, params.analyzer.unit).map_err(Error::internal)?;
+        Ok((vocabulary, idf))
     }
-    drop(shorter);
-
-    let between: &[u8] = if params.analyzer.unit == Unit::Word { b" " } else { b"" };
-    let text = |candidate: &Candidate| term_text(&documents, &levels, candidate, between);
-    if let Some(limit) = params.max_features {
-        candidates = most_frequent(candidates, limit as usize, text);
-    }
-    if candidates.is_empty() {
-        return Err(Error::precondition(
-            "EMPTY_VOCABULARY",
-            format!(
-                "no term is left: {} texts, min_df {}, max_df {}; lower min_df, raise max_df or bring more texts",
-                texts.len(),
-                params.min_df,
-                params.max_df
-            ),
-        ));
-    }
-    let mut terms: Vec<(String, u32)> = candidates.iter().map(|c| (text(c), c.count.documents)).collect();
-    terms.par_sort_unstable();
-    stop.check()?;
-    let idf = terms.iter().map(|(_, documents)| idf(texts.len(), *documents)).collect();
-    let terms: Vec<String> = terms.into_iter().map(|(term, _)| term).collect();
-    let vocabulary = Vocabulary::new(&terms, params.analyzer.unit).map_err(Error::internal)?;
-    Ok((vocabulary, idf, documents))
 }
 
 /// `ln((1 + documents) / (1 + document frequency)) + 1`.

@@ -10,6 +10,7 @@
 //! the shortest n-gram of `char_wb` is left out (there it counts as a whole).
 
 mod analyze;
+mod cache;
 mod count;
 mod fit;
 mod hashed;
@@ -25,6 +26,7 @@ use crate::arrays::{Array, Arrays, broken};
 
 use analyze::Cutter;
 pub use analyze::{Analyzer, Unit};
+pub use cache::{CountCache, KnownCounts};
 pub use fit::{fit, fit_transform};
 use hashed::Hashing;
 pub use tokens::tokens;

@@ -44,7 +44,7 @@ fn characters_and_stop_words_equal_scikit_learns() {
 fn equal(golden: &str) {
     let golden: Golden = serde_json::from_str(golden).unwrap();
     for case in golden.cases {
-        let (tfidf, matrix) = fit_transform(&golden.documents, &case.params, Stop::never()).unwrap();
+        let (tfidf, matrix) = fit_transform(&golden.documents, &case.params, None, Stop::never()).unwrap();
         assert_eq!(tfidf.terms().collect::<Vec<_>>(), case.terms, "{:?}", case.params);
         for (ours, theirs) in tfidf.idf().iter().zip(&case.idf) {
             assert!((ours - theirs).abs() < 1e-12);
@@ -65,7 +65,7 @@ fn stems_stand_for_their_words_and_stop_words_leave_no_gap() {
     let analyzer = Analyzer { stemming: Some("english".into()), stop_words: vec!["the".into()], ..Analyzer::default() };
     let params = TfidfParams { analyzer, min_df: 1, ..TfidfParams::default() };
     let texts = ["reading the books", "he reads a book"];
-    let (tfidf, matrix) = fit_transform(&texts, &params, Stop::never()).unwrap();
+    let (tfidf, matrix) = fit_transform(&texts, &params, None, Stop::never()).unwrap();
     assert_eq!(tfidf.terms().collect::<Vec<_>>(), ["book", "he", "he read", "read", "read book"]);
     assert_eq!(tfidf.transform(&texts, Stop::never()).unwrap(), matrix);
     let mut arrays = Arrays::default();
@@ -85,7 +85,7 @@ fn a_word_without_a_stem_is_left_out() {
 fn hashed_columns_need_no_vocabulary_and_keep_what_differs_apart() {
     let params = TfidfParams { hash_bits: Some(16), ..TfidfParams::default() };
     let texts = ["great book great read", "slow book", "great ending of a slow read", ""];
-    let (tfidf, matrix) = fit_transform(&texts, &params, Stop::never()).unwrap();
+    let (tfidf, matrix) = fit_transform(&texts, &params, None, Stop::never()).unwrap();
     assert_eq!((tfidf.width(), tfidf.is_hashed(), tfidf.term(3)), (1 << 16, true, ""));
     assert_eq!(tfidf.transform(&texts, Stop::never()).unwrap(), matrix);
     // As many columns a row as there are different n-grams: no two share one here.
@@ -128,7 +128,7 @@ fn the_order_of_documents_and_the_number_of_threads_change_nothing() {
     let params = TfidfParams { ngram_max: 3, max_features: Some(500), ..TfidfParams::default() };
     let with_threads = |threads, texts: &[&String]| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| fit_transform(texts, &params, Stop::never()).unwrap())
+        pool.install(|| fit_transform(texts, &params, None, Stop::never()).unwrap())
     };
     let (one, one_matrix) = with_threads(1, &texts);
     let (three, three_matrix) = with_threads(3, &texts);
@@ -172,13 +172,13 @@ fn a_wish_to_stop_is_honoured_at_every_check() {
         calls.fetch_add(1, Ordering::Relaxed);
         false
     };
-    fit_transform(&texts, &params, Stop::when(&count)).unwrap();
+    fit_transform(&texts, &params, None, Stop::when(&count)).unwrap();
     let all = calls.load(Ordering::Relaxed);
     assert!(all > 40, "{all}");
     for after in (0..all).step_by(5) {
         let left = AtomicUsize::new(after);
         let stop = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err();
-        assert_eq!(fit_transform(&texts, &params, Stop::when(&stop)).unwrap_err().kind, ErrorKind::Cancelled);
+        assert_eq!(fit_transform(&texts, &params, None, Stop::when(&stop)).unwrap_err().kind, ErrorKind::Cancelled);
     }
 }
 

@@ -12,7 +12,8 @@ use tenor_learn::cross_validation::Summary;
 use tenor_learn::folds::Folds;
 use tenor_learn::serve::measure_latency;
 use tenor_learn::{
-    Checkpoints, EvaluateOptions, Examples, FitContext, Lineage, Model, Trainer, TrainingData, evaluate, predict_all,
+    Blocks, Checkpoints, EvaluateOptions, Examples, FitContext, Lineage, Model, Trainer, TrainingData, evaluate,
+    predict_all,
 };
 use tenor_platform::STANDARD_ERROR;
 
@@ -23,17 +24,11 @@ use crate::kept::Kept;
 /// text after the other on one thread, in microseconds; `latency_us_mad` its median absolute deviation, `latency_us_n` the number of
 /// answers. `model_bytes`: the model file. `nonzero_params`: learned numbers that are not zero. `fit_seconds`: of all fits.
 /// `feature_block_hits`: fits that found their features made.
-pub(crate) const MEASURED: [&str; 7] = [
-    "latency_us",
-    "latency_us_mad",
-    "latency_us_n",
-    "model_bytes",
-    "nonzero_params",
-    "fit_seconds",
-    "feature_block_hits",
-];
+pub(crate) const MEASURED: [&str; 7] =
+    [LATENCY, "latency_us_mad", "latency_us_n", "model_bytes", "nonzero_params", "fit_seconds", "feature_block_hits"];
 
-/// Texts and rounds of a latency.
+pub(super) const LATENCY: &str = "latency_us";
+/// Texts of a latency, and how often each is answered: so often when the study looks at it, else once, for the record.
 const LATENCY_ROWS: usize = 200;
 const LATENCY_ROUNDS: usize = 5;
 /// Bootstrap samples behind a standard error on validation rows.
@@ -52,6 +47,8 @@ pub(super) struct Trial<'a> {
     /// Of a fit that is not one of folds.
     pub checkpoints: &'a dyn Checkpoints,
     pub prune_metrics: &'a [String],
+    /// Whether the study looks at `latency_us`.
+    pub latency_counts: bool,
     /// Takes a step and every metric that trials are pruned by; says whether to end.
     pub report: &'a (dyn Fn(i64, BTreeMap<String, f64>) -> Result<bool, Error> + Sync),
     pub progress: &'a (dyn Fn(f64, &str) + Sync),
@@ -91,7 +88,7 @@ impl Trial<'_> {
             on_progress: &|share, what| (self.progress)(0.9 * share, what),
             on_metric: &on_metric,
             checkpoints: Some(self.checkpoints),
-            blocks: self.kept.blocks(self.rows.digest),
+            blocks: self.blocks(self.rows.digest),
         };
         let judged = self.fit_and_judge(data, validation, params, &context, RESAMPLES);
         let seen = live.last.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +152,7 @@ impl Trial<'_> {
                     last.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
                 },
                 checkpoints: None,
-                blocks: self.kept.blocks(fold_digest(&self.rows.digest, fold, count, self.seed)),
+                blocks: self.blocks(fold_digest(&self.rows.digest, fold, count, self.seed)),
             };
             let mut metrics = self.fit_and_judge(&part, &data.train.select(&test), params, &context, 0)?;
             let seen = last.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -173,6 +170,10 @@ impl Trial<'_> {
             }
         }
         Ok(Measured::Complete(mean(&of_folds)))
+    }
+
+    fn blocks(&self, rows: Digest) -> Option<Blocks<'_>> {
+        self.kept.blocks(rows).map(|blocks| Blocks { counts: Some(&self.rows.counts), ..blocks })
     }
 
     fn fit_and_judge(
@@ -207,7 +208,8 @@ impl Trial<'_> {
             }
             Ok(metrics)
         })?;
-        let latency = measure_latency(model.as_ref(), examples, LATENCY_ROWS, LATENCY_ROUNDS, context.stop)?;
+        let rounds = if self.latency_counts { LATENCY_ROUNDS } else { 1 };
+        let latency = measure_latency(model.as_ref(), examples, LATENCY_ROWS, rounds, context.stop)?;
         let hits = hits.into_inner().unwrap_or_else(PoisonError::into_inner);
         let values = [
             latency.median,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tenor_domain::{Digest, Error, SplitOutcome};
 use tenor_features::contract::FeatureContract;
+use tenor_features::tfidf::CountCache;
 use tenor_learn::{Examples, TrainingData};
 use tenor_queue::JobError;
 
@@ -18,7 +19,12 @@ pub(super) struct TrialRows {
     /// Identity of the training rows.
     pub digest: Digest,
     validation: Digest,
+    /// The terms of the training rows and of folds of them.
+    pub counts: CountCache,
 }
+
+/// Bound of the counts in memory.
+const COUNT_BYTES: usize = 256 << 20;
 
 /// The rows that were used last.
 #[derive(Clone, Default)]
@@ -48,7 +54,7 @@ impl RowsCache {
             };
             let groups = tenor_data::load_groups(&at_train)?;
             drop(scratch);
-            Ok::<_, Error>(TrialRows { data, groups, digest: train, validation })
+            Ok::<_, Error>(TrialRows { data, groups, digest: train, validation, counts: CountCache::new(COUNT_BYTES) })
         });
         let loaded = loaded.await.map_err(|_| JobError::fail(anyhow::anyhow!("reading the split panicked")))??;
         let rows = Arc::new(loaded);

@@ -154,6 +154,11 @@ impl StudySpec {
         objectives.chain(self.constraints.iter().map(|constraint| constraint.metric.as_str())).collect()
     }
 
+    /// Whether trials are judged or pruned by a metric.
+    pub fn looks_at(&self, metric: &str) -> bool {
+        self.metrics().contains(metric) || self.prune_metrics.iter().any(|pruned| pruned.metric == metric)
+    }
+
     pub fn directions(&self) -> Vec<Direction> {
         self.objectives.iter().map(|objective| objective.direction).collect()
     }
