@@ -120,7 +120,7 @@ impl StorageConfig {
 pub struct WorkerConfig {
     /// Jobs at a time.
     pub slots: usize,
-    /// Threads of one job; 0 means all cores. Results do not depend on it.
+    /// Threads of one job, which trials of studies that run at once share; 0 means all cores. Results do not depend on it.
     pub threads: usize,
     /// How long a running job may go on after a signal before it is put back, in milliseconds.
     pub grace_ms: u64,

@@ -149,6 +149,8 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
                     let mean = trial.reports.iter().map(|report| report.values[0]).sum::<f64>() / 4.0;
                     assert!((mean - trial.metrics["log_loss"]).abs() < 1e-9);
                     assert!(trial.metrics.contains_key("log_loss_se"));
+                    // The study does not look at the latency, so no row is answered more than once for it.
+                    assert!((1.0..=600.0).contains(&trial.metrics["latency_us_n"]), "{trial:?}");
                 }
                 TrialState::Pruned => {
                     pruned += 1;

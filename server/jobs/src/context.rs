@@ -171,3 +171,18 @@ pub(crate) fn already(state: State, error: Option<&str>) -> Result<Value, JobErr
         _ => Err(JobError::fail(error.unwrap_or("it was cancelled before"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_are_counted_until_they_end() {
+        let trials = TrialCount::default();
+        let (first, alone) = trials.enter();
+        let (_second, both) = trials.clone().enter();
+        assert_eq!((alone, both), (1, 2));
+        drop(first);
+        assert_eq!(trials.enter().1, 2);
+    }
+}
