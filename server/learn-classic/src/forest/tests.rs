@@ -3,10 +3,13 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 use tenor_features::Stop;
 use tenor_features::dense::DenseMatrix;
+use tenor_features::random::Random;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
 
-use super::options::{MaxFeatures, defaults};
+use super::options::{Criterion, MaxFeatures, defaults};
+use super::sample::{Sample, Units};
+use super::split::{Histogram, Offer, Rules, node_score};
 use super::*;
 use crate::dense::importance::permutation_importance;
 use crate::trees::testing::{
@@ -266,4 +269,64 @@ fn parameters_are_read_in_all_their_forms() {
         let error = read(json!({ name: value })).unwrap_err();
         assert_eq!(error.violations[0].field, format!("params.{name}"));
     }
+}
+
+#[test]
+fn the_best_split_is_that_of_trying_every_one() {
+    let mut random = Random::new(4, 0);
+    let mut met = [0; 3];
+    for case in 0..600 {
+        let (rows, numbers, classes) = (4 + random.below(150), 2 + random.below(60), 2 + random.below(5));
+        let criterion = if case % 2 == 0 { Criterion::Gini } else { Criterion::Entropy };
+        let weights: Vec<f32> = (0..rows).map(|_| 0.1 + random.unit() as f32).collect();
+        let units = Units::new(&weights);
+        // Some bins stay empty, and in every third case some values are missing.
+        let code = |_| match case % 3 == 2 && random.below(9) == 0 {
+            true => numbers as u8,
+            false => random.below(numbers) as u8 / 3 * 3,
+        };
+        let codes: Vec<u8> = (0..rows).map(code).collect();
+        let samples: Vec<Sample> = (0..rows)
+            .map(|row| Sample {
+                row: row as u32,
+                class: random.below(classes) as u32,
+                packed: units.pack(weights[row], 1 + random.below(2) as u32),
+            })
+            .collect();
+        let min_samples_leaf = 1 + random.below(4) as u64;
+        let side = |chosen: &dyn Fn(usize) -> bool| {
+            let mut sums = vec![0; classes];
+            let of_side = samples.iter().filter(|sample| chosen(usize::from(codes[sample.row as usize])));
+            let count = of_side.map(|sample| sums[sample.class as usize] += sample.packed).count();
+            (count as u64, node_score(sums.iter().map(|sum| units.weight(*sum)), criterion))
+        };
+        let missing = codes.contains(&(numbers as u8));
+        let mut wanted: Option<f64> = None;
+        for missing_left in [false, true] {
+            for bin in (0..numbers).filter(|_| missing || !missing_left) {
+                let goes_left = |code: usize| if code == numbers { missing_left } else { code <= bin };
+                let (left, right) = (side(&goes_left), side(&|code| !goes_left(code)));
+                if left.0.min(right.0) >= min_samples_leaf {
+                    wanted = Some(wanted.map_or(left.1 + right.1, |best: f64| best.max(left.1 + right.1)));
+                }
+            }
+        }
+        let rules = Rules { criterion, min_samples_leaf, units };
+        match (Histogram::new(classes).best(&samples, &codes, numbers, 0, &rules), wanted) {
+            (Offer::Best(split), Some(wanted)) => {
+                met[usize::from(split.missing_left == Some(true))] += 1;
+                assert!((split.score / wanted - 1.0).abs() < 1e-9, "case {case}: {} for {wanted}", split.score);
+                let goes_left =
+                    |code: usize| if code == numbers { split.missing_left == Some(true) } else { code <= split.bin };
+                let found = side(&goes_left).1 + side(&|code| !goes_left(code)).1;
+                assert!((found / wanted - 1.0).abs() < 1e-9, "case {case}: {split:?}");
+            }
+            (Offer::Best(split), None) => panic!("case {case}: {split:?} breaks the rules"),
+            (_, wanted) => {
+                met[2] += 1;
+                assert!(wanted.is_none(), "case {case}: {wanted:?} was not found");
+            }
+        }
+    }
+    assert!(met.iter().all(|met| *met > 10), "{met:?}");
 }
