@@ -184,8 +184,11 @@ def main():
         "threads of BLAS and OpenMP (all cores, its default, or one) that is the faster for the kind: on a busy machine several are far slower.",
         "Timed from the first trial's beginning to the last trial's end of each study, reading the rows included on both sides; the whole search "
         "is the sum. Import and split are on neither side. Reading, cleaning and the numeric features are Tenor's for both.",
-        "Tenor keeps features of rows and parameters that it has seen, across trials and kinds, so a later kind may find those of an earlier "
-        "one. The peer makes them anew in each trial, as the replaced system did; but its stems are made once, before anything is timed.",
+        "Tenor keeps counts of terms and features of rows and parameters that it has seen, across trials and kinds, so a later kind may find "
+        "those of an earlier one. The peer makes them anew in each trial, as the replaced system did; but its stems are made once, before "
+        "anything is timed.",
+        "Tenor searches boosted trees with 63 bins and forests with 127 (docs/adr/0008-bins-of-searched-trees.md); the peer's boosting has its "
+        "default of 255, its forests look at every value.",
         "Tenor's trials also measure bootstrap errors, latency and size, and its first trial of each kind is the kind's usual point; Optuna "
         "begins at random. The median pruner prunes nothing on either side: a holdout reports once.",
         "Dense kinds always learn from components, which Tenor standardises. The peer searches the weights of text (0.1 to 1) and numbers (1 to 10) "
