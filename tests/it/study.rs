@@ -209,6 +209,23 @@ async fn a_stopped_study_cancels_its_trials_and_a_paused_one_goes_on() {
             new.training(training(&split.id))
         };
         let studies = server.client.studies();
+        // What is given for all trials is not searched, neither of one kind nor of several.
+        for kinds in [&["logreg"][..], &["logreg", "nbsvm"]] {
+            let name = format!("given-{}", kinds.len());
+            let given = StudyTraining { params_json: json!({ "C": 2.5 }).to_string(), ..training(&split.id) };
+            let new = NewStudy::new(&name)
+                .kinds(kinds.iter().copied())
+                .maximize("macro_f1")
+                .budget(budget(3))
+                .training(given);
+            studies.create(new).await.unwrap();
+            let ended = ended(&server.client, &name).await;
+            assert_eq!(ended.state(), StudyState::Completed, "{}", ended.error);
+            let names: BTreeSet<String> =
+                trials(&server.client, &name).await.into_iter().flat_map(|trial| trial.params.into_keys()).collect();
+            assert!(names.iter().any(|name| name.ends_with("numeric_weight")), "{names:?}");
+            assert!(!names.iter().any(|name| name == "C" || name.ends_with(".C")), "{names:?}");
+        }
         studies.create(study("pause", 12)).await.unwrap();
         studies.pause("pause").await.unwrap();
         let quiet = loop {

@@ -143,7 +143,8 @@ impl Studies<'_> {
         locked.commit().await
     }
 
-    /// Fills an empty space with that in which the kinds are usually searched; returns their defaults as points.
+    /// Fills an empty space with that in which the kinds are usually searched; returns their defaults as points. What the trainings give for
+    /// all trials is not searched.
     fn usual_space(&self, new: &mut NewStudy) -> Result<Vec<BTreeMap<String, ParamValue>>, Error> {
         if new.kinds.is_empty() {
             return Ok(Vec::new());
@@ -155,14 +156,25 @@ impl Studies<'_> {
             return Err(Error::invalid("kinds", "are not known to this server; give a space"));
         };
         let usual = acceptance.search_space(&new.kinds)?;
+        let given = new.spec.training.as_ref().and_then(|training| training.params.as_object()).cloned();
+        let is_searched = |name: &str| {
+            let own = name.split_once('.').map_or(name, |(_, own)| own);
+            given.as_ref().is_none_or(|given| !given.contains_key(own))
+        };
         new.spec.space = serde_json::from_value(usual.space).map_err(Error::internal)?;
+        new.spec.space.retain(|param| is_searched(&param.name));
         if let (Some(training), [kind]) = (&mut new.spec.training, new.kinds.as_slice()) {
             training.kind.clone_from(kind);
         }
         if new.skip_defaults {
             return Ok(Vec::new());
         }
-        usual.initial.into_iter().map(|point| serde_json::from_value(point).map_err(Error::internal)).collect()
+        let of_point = |point| {
+            let mut point: BTreeMap<String, ParamValue> = serde_json::from_value(point).map_err(Error::internal)?;
+            point.retain(|name, _| is_searched(name));
+            Ok(point)
+        };
+        usual.initial.into_iter().map(of_point).collect()
     }
 
     /// Whether the jobs will measure what the study looks at.
