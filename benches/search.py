@@ -192,7 +192,7 @@ def main():
         "Tenor's trials also measure bootstrap errors, latency and size, and its first trial of each kind is the kind's usual point; Optuna "
         "begins at random. The median pruner prunes nothing on either side: a holdout reports once.",
         "Dense kinds always learn from components, which Tenor standardises. The peer searches the weights of text (0.1 to 1) and numbers (1 to 10) "
-        "as the replaced system did; Tenor searches that of the numbers (0.02 to 10) for logistic regression.",
+        "as the replaced system did; Tenor searches that of the numbers, for logistic regression (0.02 to 10) and networks (1 to 10).",
         "liblinear and lbfgs are a choice in the peer alone: Tenor has one solver for both penalties. liblinear runs one against the rest.",
     ]
     whole = not options.sets and kinds == KINDS and options.trials == TRIALS and options.rows == ROWS

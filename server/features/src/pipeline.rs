@@ -165,11 +165,14 @@ const BLOCKS: [&str; 2] = ["tfidf", "characters"];
 impl Vectorizer {
     /// Fits on `rows` and returns their matrix as well. The same for any number of threads; the seed is that of the SVD.
     pub fn fit(rows: Rows<'_>, params: &VectorizerParams, seed: u64, stop: Stop<'_>) -> Result<(Self, Matrix), Error> {
-        Self::fit_known(rows, params, seed, None, stop)
+        let (mut vectorizer, mut matrix) = Self::fit_unweighted(rows, params, seed, None, stop)?;
+        vectorizer.weigh(&mut matrix, params);
+        Ok((vectorizer, matrix))
     }
 
-    /// [`fit`](Self::fit), but the terms of the texts may have been counted before.
-    pub fn fit_known(
+    /// [`fit`](Self::fit) with both weights 1, whatever they are in `params`; [`weigh`](Self::weigh) does the rest. The terms of the texts
+    /// may have been counted before.
+    pub fn fit_unweighted(
         rows: Rows<'_>,
         params: &VectorizerParams,
         seed: u64,
@@ -195,13 +198,38 @@ impl Vectorizer {
                 (Some(Reduced { svd, scaler, names: OnceLock::new() }), Some(components))
             }
         };
-        let (text_weight, numeric_weight) = (params.text_weight, params.numeric_weight);
-        let vectorizer = Self { text, reduced, scaler, text_weight, numeric_weight };
+        let vectorizer = Self { text, reduced, scaler, text_weight: 1.0, numeric_weight: 1.0 };
         let matrix = match &components {
             None => Matrix::Sparse(vectorizer.join(&terms, rows, stop)?),
             Some(components) => Matrix::Dense(vectorizer.join_dense(components, rows, stop)?),
         };
         Ok((vectorizer, matrix))
+    }
+
+    /// Gives an unweighted vectorizer, and the `matrix` that it made, the weights of `params`. A weight multiplies a finished value, so the
+    /// values are those of [`transform`](Self::transform) to the last bit.
+    pub fn weigh(&mut self, matrix: &mut Matrix, params: &VectorizerParams) {
+        debug_assert_eq!((self.text_weight, self.numeric_weight), (1.0, 1.0), "weights do not add up");
+        (self.text_weight, self.numeric_weight) = (params.text_weight, params.numeric_weight);
+        if (self.text_weight, self.numeric_weight) == (1.0, 1.0) {
+            return;
+        }
+        let numbers_from = self.width() - self.scaler.width();
+        match matrix {
+            Matrix::Sparse(matrix) => {
+                for (column, value) in matrix.columns.iter().zip(&mut matrix.values) {
+                    let of_text = (*column as usize) < numbers_from;
+                    *value = weighted(*value, if of_text { self.text_weight } else { self.numeric_weight });
+                }
+            }
+            Matrix::Dense(matrix) => {
+                for row in matrix.values.chunks_mut(matrix.width.max(1)) {
+                    let (of_text, numbers) = row.split_at_mut(numbers_from);
+                    of_text.iter_mut().for_each(|value| *value = weighted(*value, self.text_weight));
+                    numbers.iter_mut().for_each(|value| *value = weighted(*value, self.numeric_weight));
+                }
+            }
+        }
     }
 
     /// The matrix of `rows`.
@@ -234,7 +262,7 @@ impl Vectorizer {
         }
         match &self.reduced {
             None => {
-                row.values.iter_mut().for_each(|value| *value = self.weighted(*value));
+                row.values.iter_mut().for_each(|value| *value = weighted(*value, self.text_weight));
                 self.append_numeric(&prepared.numeric, row);
             }
             Some(reduced) => {
@@ -346,14 +374,10 @@ impl Vectorizer {
         }
     }
 
-    fn weighted(&self, value: f32) -> f32 {
-        (f64::from(value) * self.text_weight) as f32
-    }
-
     /// A number of the numeric block. A caller that skipped the contract may bring too few values: the mean stands in.
     fn number(&self, feature: usize, values: &[f64]) -> f32 {
         let scaled = values.get(feature).map_or(0.0, |value| self.scaler.scaled(feature, *value));
-        (scaled * self.numeric_weight) as f32
+        weighted(scaled as f32, self.numeric_weight)
     }
 
     fn append_numeric(&self, values: &[f64], row: &mut SparseRow) {
@@ -368,7 +392,7 @@ impl Vectorizer {
 
     fn scale_components(&self, reduced: &Reduced, components: &mut [f32]) {
         for (at, value) in components.iter_mut().enumerate() {
-            *value = (reduced.scaler.scaled(at, f64::from(*value)) * self.text_weight) as f32;
+            *value = weighted(reduced.scaler.scaled(at, f64::from(*value)) as f32, self.text_weight);
         }
     }
 
@@ -384,7 +408,7 @@ impl Vectorizer {
                     row.clear();
                     let RowRef { columns, values } = terms.row(index);
                     row.columns.extend_from_slice(columns);
-                    row.values.extend(values.iter().map(|&value| self.weighted(value)));
+                    row.values.extend(values.iter().map(|&value| weighted(value, self.text_weight)));
                     self.append_numeric(rows.numbers(index), &mut row);
                     block.push(row.as_ref());
                 }
@@ -409,6 +433,11 @@ impl Vectorizer {
         })?;
         Ok(matrix)
     }
+}
+
+/// A finished value times the weight of its block.
+fn weighted(value: f32, weight: f64) -> f32 {
+    (f64::from(value) * weight) as f32
 }
 
 /// Kind and text of the term at `place` among those of all blocks.

@@ -1,8 +1,8 @@
 //! The spaces in which kinds are usually searched, with points in them that are known to be good.
 //!
 //! Ranges of `logreg`, `random_forest`, `hist_gb` and `mlp` are those of the system that Tenor replaces, but for two: dense kinds always learn
-//! from components, so theirs are not optional, and the weight of the numbers goes lower, since the best is often below 1. Trees are
-//! searched with fewer bins than they have by default: docs/adr/0008-bins-of-searched-trees.md.
+//! from components, so theirs are not optional, and beside terms the weight of the numbers goes lower, since the best is often below 1.
+//! Trees, to which weights are nothing, are searched with fewer bins than they have by default: docs/adr/0008-bins-of-searched-trees.md.
 
 use serde_json::{Map, Value, json};
 use tenor_domain::{Error, SearchSpace};
@@ -16,10 +16,14 @@ fn terms() -> Vec<Value> {
     ]
 }
 
-/// Terms beside numbers: how much the numbers count. Trees do not care, and networks learn it.
+/// How much the numbers count beside terms or components, each of which counts 1.
+fn numeric_weight(low: f64) -> Value {
+    json!({ "name": "numeric_weight", "type": "float", "low": low, "high": 10.0, "log": true })
+}
+
 fn weighed_terms() -> Vec<Value> {
     let mut params = terms();
-    params.push(json!({ "name": "numeric_weight", "type": "float", "low": 0.02, "high": 10.0, "log": true }));
+    params.push(numeric_weight(0.02));
     params
 }
 
@@ -100,10 +104,12 @@ fn of_kind(kind: &str) -> Option<(Vec<Value>, Value)> {
                 { "name": "hidden_layer_sizes", "type": "categorical", "choices": ["[64]", "[128]", "[192]", "[256]"] },
                 { "name": "max_iter", "type": "int", "low": 3, "high": 8 },
                 { "name": "learning_rate_init", "type": "float", "low": 1e-4, "high": 5e-3, "log": true },
+                // A few epochs are too few to learn the scale.
+                numeric_weight(1.0),
             ]),
             json!({
-                "hidden_layer_sizes": "[128]", "max_iter": 8, "learning_rate_init": 1e-3, "stemming": "null", "max_features": 6_000,
-                "svd_components": 100,
+                "hidden_layer_sizes": "[128]", "max_iter": 8, "learning_rate_init": 1e-3, "numeric_weight": 1.0, "stemming": "null",
+                "max_features": 6_000, "svd_components": 100,
             }),
         ),
         _ => return None,

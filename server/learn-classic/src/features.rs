@@ -165,8 +165,9 @@ pub(crate) fn vectorize(
     params: &VectorizerParams,
     context: &FitContext<'_>,
 ) -> Result<(Vectorizer, Matrix), Error> {
-    let (vectorizer, matrix) = match context.blocks {
-        None => Vectorizer::fit(data.train.rows(), params, context.seed, context.stop)?,
+    let fit = |known| Vectorizer::fit_unweighted(data.train.rows(), params, context.seed, known, context.stop);
+    let (mut vectorizer, mut matrix) = match context.blocks {
+        None => fit(None)?,
         Some(blocks) => {
             let key = block_key(data, params, &blocks, context.seed)?;
             // A block that does not fit, of whatever origin, is made anew.
@@ -176,13 +177,14 @@ pub(crate) fn vectorize(
                 Some(kept) => kept,
                 None => {
                     let known = blocks.counts.map(|cache| KnownCounts { cache, texts: blocks.rows });
-                    let made = Vectorizer::fit_known(data.train.rows(), params, context.seed, known, context.stop)?;
+                    let made = fit(known)?;
                     blocks.store.put(&key, &block::write(&made.0, &made.1))?;
                     made
                 }
             }
         }
     };
+    vectorizer.weigh(&mut matrix, params);
     context.metric("train/features", vectorizer.width() as f64, 0);
     if let Some(share) = vectorizer.explained_variance() {
         context.metric("train/explained_variance", share, 0);
@@ -190,11 +192,12 @@ pub(crate) fn vectorize(
     Ok((vectorizer, matrix))
 }
 
-/// Everything that the fitted features depend on; the seed only where there is chance.
+/// Everything that the fitted features depend on before they are weighed; the seed only where there is chance.
 fn block_key(data: &TrainingData, params: &VectorizerParams, blocks: &Blocks<'_>, seed: u64) -> Result<Digest, Error> {
     let seed = params.svd.is_some().then_some(seed);
+    let unweighted = VectorizerParams { text_weight: 1.0, numeric_weight: 1.0, ..params.clone() };
     let key = json!({
-        "program": env!("CARGO_PKG_VERSION"), "rows": blocks.rows, "contract": data.contract.hash(), "features": params, "seed": seed,
+        "program": env!("CARGO_PKG_VERSION"), "rows": blocks.rows, "contract": data.contract.hash(), "features": unweighted, "seed": seed,
     });
     Ok(Digest::of(&serde_json::to_vec(&key).map_err(Error::internal)?))
 }

@@ -273,8 +273,19 @@ fn features_of_an_earlier_training_give_the_same_model_and_are_found_by_every_ki
         }
         assert!(*hits.lock().unwrap() > before, "{kind}");
     }
-    // The dense kinds have the same features but for the weights of their blocks; so have the sparse ones.
+    // Dense kinds share their features, and so do sparse ones.
     assert!(store.0.lock().unwrap().len() < kinds().len());
+    for (kind, params) in [
+        ("logreg", json!({ "numeric_weight": 0.3, "text_weight": 2.0 })),
+        ("mlp", json!({ "numeric_weight": 3.0, "svd_components": 12 })),
+        ("mlp", json!({ "numeric_weight": 0.1, "text_weight": 0.7, "svd_components": 12 })),
+    ] {
+        let (trainer, kept) = (registry.get(kind).unwrap(), store.0.lock().unwrap().len());
+        let context = FitContext { blocks, on_metric: &on_metric, ..FitContext::quiet(7) };
+        let alone = digest(trainer.fit(&data, &params, &FitContext::quiet(7)).unwrap().as_ref());
+        assert_eq!(digest(trainer.fit(&data, &params, &context).unwrap().as_ref()), alone, "{kind} {params}");
+        assert_eq!(store.0.lock().unwrap().len(), kept, "{kind} {params}: weights are no features of their own");
+    }
     let context = FitContext { blocks, on_metric: &on_metric, ..FitContext::quiet(8) };
     let before = *hits.lock().unwrap();
     registry.get("logreg").unwrap().fit(&data, &json!({}), &context).unwrap();

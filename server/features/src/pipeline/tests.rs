@@ -55,3 +55,41 @@ fn rows_of_the_wrong_width_are_refused() {
     let rows = Rows { texts: &["aa bb".to_owned()], numeric: &[1.0], width: 2 };
     assert!(Vectorizer::fit(rows, &VectorizerParams::default(), 1, Stop::never()).is_err());
 }
+
+#[test]
+fn weights_multiply_the_values_of_their_block_alike_in_a_batch_and_alone() {
+    let (prepared, rows) = {
+        let (_, _, prepared) = fit(&VectorizerParams::default());
+        let texts: Vec<String> = prepared.iter().map(|row| row.cleaned.clone()).collect();
+        let numeric: Vec<f64> = prepared.iter().flat_map(|row| row.numeric.clone()).collect();
+        (prepared, (texts, numeric))
+    };
+    let rows = Rows { texts: &rows.0, numeric: &rows.1, width: 2 };
+    for svd in [None, Some(SvdParams { components: 3, ..SvdParams::default() })] {
+        let params = VectorizerParams { text_weight: 0.3, numeric_weight: 7.0, svd, ..VectorizerParams::default() };
+        let (vectorizer, weighted) = Vectorizer::fit(rows, &params, 1, Stop::never()).unwrap();
+        let (_, plain) = Vectorizer::fit_unweighted(rows, &params, 1, None, Stop::never()).unwrap();
+        assert_eq!(vectorizer.transform(rows, Stop::never()).unwrap(), weighted);
+        let numbers_from = vectorizer.width() - vectorizer.numbers();
+        let weight = |column: usize| if column < numbers_from { 0.3 } else { 7.0 };
+        let mut scratch = Scratch::default();
+        for (index, prepared) in prepared.iter().enumerate() {
+            vectorizer.transform_into(prepared, &mut scratch);
+            match (&weighted, &plain) {
+                (Matrix::Sparse(weighted), Matrix::Sparse(plain)) => {
+                    assert_eq!(scratch.row.as_ref(), weighted.row(index));
+                    for ((column, value), (_, plain)) in weighted.row(index).iter().zip(plain.row(index).iter()) {
+                        assert_eq!(value, (f64::from(plain) * weight(column)) as f32);
+                    }
+                }
+                (Matrix::Dense(weighted), Matrix::Dense(plain)) => {
+                    assert_eq!(scratch.dense, weighted.row(index));
+                    for (column, (value, plain)) in weighted.row(index).iter().zip(plain.row(index)).enumerate() {
+                        assert_eq!(*value, (f64::from(*plain) * weight(column)) as f32);
+                    }
+                }
+                _ => panic!("weights change no shape"),
+            }
+        }
+    }
+}

@@ -363,6 +363,10 @@ impl StudyTraining {
         if !self.params.is_null() && !self.params.is_object() {
             return Err(Error::invalid("training.params", "must be a JSON object, or empty"));
         }
+        if let Some(twice) = space.iter().find(|param| param.when.is_none() && self.params.get(&param.name).is_some()) {
+            let text = "is searched too, so it would count for no trial; take it out of the params or out of the space";
+            return Err(Error::invalid(format!("training.params.{}", twice.name), text));
+        }
         if self.register_model.is_none() && !self.aliases.is_empty() {
             return Err(Error::invalid("training.aliases", "need `register_model`: an alias points at a version"));
         }
