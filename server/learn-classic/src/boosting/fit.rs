@@ -1,5 +1,7 @@
 //! The loop over iterations.
 
+use std::sync::{Mutex, PoisonError};
+
 use pulp::Arch;
 use rayon::prelude::*;
 use tenor_domain::Error;
@@ -68,6 +70,12 @@ pub(super) fn fit(
     };
     let target = target(&rows);
     let patience = stops.then_some(params.n_iter_no_change as usize);
+    let widest = columns.iter().map(|column| column.bins() + 1).max();
+    let iterate = match widest.unwrap_or(0) {
+        0..=64 => iterate::<64>,
+        65..=128 => iterate::<128>,
+        _ => iterate::<256>,
+    };
     let progress = iterate(&ground, &target, watched, (matrix, &rows), patience, context)?;
     let mut importances = progress.gains;
     normalise(&mut importances);
@@ -82,7 +90,7 @@ struct Watched<'a> {
     scores: Vec<f64>,
 }
 
-fn iterate(
+fn iterate<const BINS: usize>(
     ground: &Ground<'_>,
     target: &Target,
     mut watched: Option<Watched<'_>>,
@@ -106,7 +114,9 @@ fn iterate(
         }
     }
     let mut derivatives = vec![(0.0, 0.0); rows.len() * outputs];
-    let mut scratches: Vec<Scratch> = (0..outputs).map(|_| Scratch::default()).collect();
+    let scratches: Mutex<Vec<Scratch<BINS>>> = Mutex::default();
+    // What the lock guards is complete after every step, so a panic elsewhere does not spoil it.
+    let scratches = || scratches.lock().unwrap_or_else(PoisonError::into_inner);
     let done = |progress: &Progress| progress.trees.len() / outputs;
     let may_go_on = |progress: &Progress| {
         let settled = patience.is_some_and(|patience| should_stop(&progress.val_losses, patience, ground.params.tol));
@@ -117,9 +127,12 @@ fn iterate(
         let iteration = done(&progress);
         let loss = target.derive(&scores, &mut derivatives);
         context.metric("train/loss", loss, iteration as i64);
-        let of_class = (scores.par_chunks_mut(rows.len()), derivatives.par_chunks(rows.len()), &mut scratches);
-        let grown = of_class.into_par_iter().enumerate().map(|(class, (scores, derivatives, scratch))| {
-            ground.grow((iteration * outputs + class) as u64, derivatives, scores, scratch)
+        let of_class = (scores.par_chunks_mut(rows.len()), derivatives.par_chunks(rows.len()));
+        let grown = of_class.into_par_iter().enumerate().map(|(class, (scores, derivatives))| {
+            let mut scratch = scratches().pop().unwrap_or_default();
+            let grown = ground.grow((iteration * outputs + class) as u64, derivatives, scores, &mut scratch)?;
+            scratches().push(scratch);
+            Ok(grown)
         });
         let grown = grown.collect::<Result<Vec<_>, Error>>()?;
         let first = progress.trees.len();

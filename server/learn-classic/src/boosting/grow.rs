@@ -31,12 +31,12 @@ pub(super) struct Ground<'a> {
 
 /// Room for one tree at work, kept from tree to tree.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(super) struct Scratch<const BINS: usize> {
     rows: Vec<u32>,
     right: Vec<u32>,
     pairs: Vec<Pair>,
     gathered: Vec<Pair>,
-    pool: Vec<Vec<Bins>>,
+    pool: Vec<Vec<Bins<BINS>>>,
 }
 
 /// A grown tree with its gain by column.
@@ -56,24 +56,24 @@ struct Draft {
 }
 
 /// A node that can be split.
-struct Candidate {
+struct Candidate<const BINS: usize> {
     split: Split,
     at: usize,
-    histogram: Vec<Bins>,
+    histogram: Vec<Bins<BINS>>,
 }
 
-impl PartialEq for Candidate {
+impl<const BINS: usize> PartialEq for Candidate<BINS> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
-impl Eq for Candidate {}
-impl PartialOrd for Candidate {
+impl<const BINS: usize> Eq for Candidate<BINS> {}
+impl<const BINS: usize> PartialOrd for Candidate<BINS> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Candidate {
+impl<const BINS: usize> Ord for Candidate<BINS> {
     /// By gain; of equals the older one is the greater.
     fn cmp(&self, other: &Self) -> Ordering {
         self.split.gain.total_cmp(&other.split.gain).then(other.at.cmp(&self.at))
@@ -81,13 +81,13 @@ impl Ord for Candidate {
 }
 
 impl Ground<'_> {
-    /// Grows tree `number` and adds its values to `scores`.
-    pub fn grow(
+    /// Grows tree `number` and adds its values to `scores`. No column has more than `BINS` bins, that of missing values included.
+    pub fn grow<const BINS: usize>(
         &self,
         number: u64,
         derivatives: &[Derivatives],
         scores: &mut [f64],
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<BINS>,
     ) -> Result<Grown, Error> {
         let units = Units::new(derivatives);
         let rules = Rules::new(self.params.min_samples_leaf, self.params.l2_regularization, units);
@@ -114,18 +114,39 @@ impl Ground<'_> {
     }
 }
 
-struct Growth<'a> {
+struct Growth<'a, const BINS: usize> {
     ground: &'a Ground<'a>,
     rules: Rules,
     random: Random,
     drafts: Vec<Draft>,
-    waiting: BinaryHeap<Candidate>,
+    waiting: BinaryHeap<Candidate<BINS>>,
     leaves: u32,
     gains: Vec<f64>,
-    scratch: &'a mut Scratch,
+    scratch: &'a mut Scratch<BINS>,
 }
 
-impl Growth<'_> {
+/// The best split of each search so far, with room to look for better ones.
+struct Found {
+    best: Vec<Option<Split>>,
+    scan: Box<Scan>,
+}
+
+impl Found {
+    /// The splits with the larger gain; of equals the first.
+    fn or_better(mut self, other: Self) -> Self {
+        for (best, next) in self.best.iter_mut().zip(other.best) {
+            if next.is_some_and(|next| best.is_none_or(|best| next.gain > best.gain)) {
+                *best = next;
+            }
+        }
+        self
+    }
+}
+
+/// One block of columns: its place, its bins in the histogram that is summed, and in that of the parent if there is one.
+type Work<'a, const BINS: usize> = (usize, (&'a mut [Bins<BINS>], Option<&'a mut [Bins<BINS>]>));
+
+impl<const BINS: usize> Growth<'_, BINS> {
     /// Makes the root. Its value stays 0 if it cannot be split.
     fn start(&mut self) {
         let end = self.scratch.rows.len();
@@ -146,7 +167,7 @@ impl Growth<'_> {
         params.max_depth.is_none_or(|limit| draft.depth < limit) && self.rules.splits(draft.end - draft.start)
     }
 
-    fn split(&mut self, candidate: Candidate) {
+    fn split(&mut self, candidate: Candidate<BINS>) {
         let Candidate { split, at, histogram } = candidate;
         let Draft { start, end, depth, sums, .. } = self.drafts[at];
         let column = &self.ground.columns[split.feature];
@@ -173,7 +194,7 @@ impl Growth<'_> {
     }
 
     /// Sums the smaller child; what is left of the parent's histogram is the larger one's.
-    fn search_children(&mut self, left: usize, right: usize, histogram: Vec<Bins>) {
+    fn search_children(&mut self, left: usize, right: usize, histogram: Vec<Bins<BINS>>) {
         let rows = |at: usize| self.drafts[at].end - self.drafts[at].start;
         let (small, large) = if rows(left) < rows(right) { (left, right) } else { (right, left) };
         // Drawn left first whatever the sizes are.
@@ -199,7 +220,7 @@ impl Growth<'_> {
         self.scratch.pool.extend(histograms.into_iter().flatten());
     }
 
-    fn push(&mut self, at: usize, best: Option<Split>, histogram: Vec<Bins>) {
+    fn push(&mut self, at: usize, best: Option<Split>, histogram: Vec<Bins<BINS>>) {
         match best {
             Some(split) => self.waiting.push(Candidate { split, at, histogram }),
             None => self.scratch.pool.push(histogram),
@@ -210,8 +231,8 @@ impl Growth<'_> {
     /// block by block, while the bins of a few columns are in the cache.
     fn search(
         &mut self,
-        histogram: &mut [Bins],
-        parent: Option<&mut Vec<Bins>>,
+        histogram: &mut [Bins<BINS>],
+        parent: Option<&mut Vec<Bins<BINS>>>,
         summed: usize,
         searches: &[(usize, &[bool])],
     ) -> Vec<Option<Split>> {
@@ -220,7 +241,7 @@ impl Growth<'_> {
         self.scratch.gathered.clear();
         self.scratch.gathered.extend(rows.iter().map(|row| self.scratch.pairs[*row as usize]));
         let (ground, drafts, rules, pairs) = (self.ground, &self.drafts, &self.rules, &self.scratch.gathered);
-        let of_block = |block: usize, bins: &mut [Bins], mut parent: Option<&mut [Bins]>| -> Vec<Option<Split>> {
+        let of_block = |mut found: Found, (block, (bins, mut parent)): Work<'_, BINS>| {
             let columns = &ground.columns[block * LANES..(block * LANES + bins.len())];
             for (bins, column) in bins.iter_mut().zip(columns) {
                 bins[..=column.bins()].fill([0, 0]);
@@ -232,35 +253,33 @@ impl Growth<'_> {
                     ground.arch.dispatch(|| subtract(parent, bins));
                 }
             }
-            let mut scan = Scan::new();
-            let search = |&(at, mask): &(usize, &[bool])| {
-                let bins: &[Bins] = if at == summed { bins } else { parent.as_deref().unwrap_or_default() };
+            for (&(at, mask), best) in searches.iter().zip(&mut found.best) {
+                let bins: &[Bins<BINS>] = if at == summed { bins } else { parent.as_deref().unwrap_or_default() };
                 let score = if at == 0 { 0.0 } else { rules.score(drafts[at].sums) };
-                let mut best = None;
                 for (lane, column) in columns.iter().enumerate() {
                     let feature = block * LANES + lane;
                     if mask[feature] {
                         let bins = &bins[lane][..=column.bins()];
                         let offer = Offer { feature, bins, missing: column.missing, total: drafts[at].sums, score };
-                        best = ground.arch.dispatch(Better { best, offer, rules, scan: &mut scan });
+                        *best = ground.arch.dispatch(Better { best: *best, offer, rules, scan: &mut found.scan });
                     }
                 }
-                best
-            };
-            searches.iter().map(search).collect()
+            }
+            found
         };
-        let parents: Vec<Option<&mut [Bins]>> = match parent {
+        let parents: Vec<Option<&mut [Bins<BINS>]>> = match parent {
             Some(parent) => parent.chunks_mut(LANES).map(Some).collect(),
             None => ground.blocks.iter().map(|_| None).collect(),
         };
-        let run = |(block, (bins, parent)): (usize, (&mut [Bins], Option<&mut [Bins]>))| of_block(block, bins, parent);
-        let by_block: Vec<Vec<Option<Split>>> =
-            match (rows.len() + 256 * searches.len()) * ground.columns.len() >= PARALLEL {
-                true => histogram.par_chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
-                false => histogram.chunks_mut(LANES).zip(parents).enumerate().map(run).collect(),
-            };
-        let best_of = |search: usize| by_block.iter().filter_map(|found| found[search]).fold(None, better);
-        (0..searches.len()).map(best_of).collect()
+        let nothing = || Found { best: vec![None; searches.len()], scan: Box::new(Scan::new()) };
+        let found = match (rows.len() + 256 * searches.len()) * ground.columns.len() >= PARALLEL {
+            true => {
+                let work = histogram.par_chunks_mut(LANES).zip(parents).enumerate();
+                work.fold(nothing, of_block).reduce(nothing, Found::or_better)
+            }
+            false => histogram.chunks_mut(LANES).zip(parents).enumerate().fold(nothing(), of_block),
+        };
+        found.best
     }
 
     /// The columns that the next search may use.
@@ -276,8 +295,8 @@ impl Growth<'_> {
         mask
     }
 
-    fn take_histogram(&mut self) -> Vec<Bins> {
-        self.scratch.pool.pop().unwrap_or_else(|| vec![[[0, 0]; 256]; self.ground.columns.len()])
+    fn take_histogram(&mut self) -> Vec<Bins<BINS>> {
+        self.scratch.pool.pop().unwrap_or_else(|| vec![[[0, 0]; BINS]; self.ground.columns.len()])
     }
 
     /// Moves the rows that go left before the others, both in their order; returns how many go left.
@@ -328,12 +347,5 @@ impl Growth<'_> {
             }
         }
         Grown { tree, gains: self.gains }
-    }
-}
-
-fn better(best: Option<Split>, next: Split) -> Option<Split> {
-    match best {
-        Some(best) if best.gain >= next.gain => Some(best),
-        _ => Some(next),
     }
 }

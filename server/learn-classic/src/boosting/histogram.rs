@@ -6,14 +6,16 @@
 
 use super::loss::Derivatives;
 use crate::trees::binner::Column;
+use crate::trees::exact::EXACT_BITS;
 
 /// Columns that are summed together: a row is read once for all of them.
 pub(super) const LANES: usize = 4;
 
 /// The gradient; the hessian above `count_bits` bits that hold the count.
 pub(super) type Pair = [i64; 2];
-/// One column: 256 bins, so that a byte is always an index.
-pub(super) type Bins = [Pair; 256];
+/// One column: 64, 128 or 256 bins, whichever hold those of all columns. No more than needed, since a tree keeps a histogram for every
+/// node that may still be split.
+pub(super) type Bins<const BINS: usize> = [Pair; BINS];
 /// The bins of `LANES` columns, row by row.
 pub(super) type Block = Vec<[u8; LANES]>;
 
@@ -37,21 +39,10 @@ pub(super) struct Units {
     hessian: f64,
 }
 
-/// A sum has no more bits than this, so that it is exact as `f64` by way of [`exact`].
-const SUM_BITS: u32 = 51;
-
-/// `units` as `f64`, for numbers of up to `SUM_BITS` bits: they take the place of the lowest bits of 1.5 * 2^52. Unlike a cast this is fast
-/// in vectors of every machine.
-#[inline(always)]
-pub(super) fn exact(units: i64) -> f64 {
-    const SHIFT: f64 = 1.5 * (1u64 << 52) as f64;
-    f64::from_bits(units.wrapping_add(SHIFT.to_bits() as i64) as u64) - SHIFT
-}
-
 impl Units {
     pub fn new(derivatives: &[Derivatives]) -> Self {
         let count_bits = usize::BITS - derivatives.len().leading_zeros();
-        let bits = (62 - 2 * count_bits).min(SUM_BITS - count_bits);
+        let bits = (62 - 2 * count_bits).min(EXACT_BITS - count_bits);
         let largest = |of: fn(&Derivatives) -> f32| derivatives.iter().map(of).fold(f32::MIN_POSITIVE, f32::max);
         let unit = |largest: f32| (f64::from(bits) - f64::from(largest).log2().ceil()).exp2();
         Self { count_bits, gradient: unit(largest(|pair| pair.0.abs())), hessian: unit(largest(|pair| pair.1)) }
@@ -72,7 +63,8 @@ impl Units {
     /// The sum of hessians in units.
     #[inline(always)]
     pub fn whole_hessian(&self, sums: Pair) -> i64 {
-        sums[1] >> self.count_bits
+        // Never negative. Not every machine shifts signs in vectors.
+        (sums[1] as u64 >> self.count_bits) as i64
     }
     #[inline(always)]
     pub fn count(&self, sums: Pair) -> u64 {
@@ -81,26 +73,28 @@ impl Units {
 }
 
 /// Sums the pairs of `rows` by the bins of one block's columns.
-pub(super) fn add_up(bins: &mut [Bins], block: &Block, rows: &[u32], pairs: &[Pair]) {
+pub(super) fn add_up<const BINS: usize>(bins: &mut [Bins<BINS>], block: &Block, rows: &[u32], pairs: &[Pair]) {
     if let [first, second, third, fourth] = bins {
         for (&row, pair) in rows.iter().zip(pairs) {
             let codes = block[row as usize];
-            add(&mut first[usize::from(codes[0])], pair);
-            add(&mut second[usize::from(codes[1])], pair);
-            add(&mut third[usize::from(codes[2])], pair);
-            add(&mut fourth[usize::from(codes[3])], pair);
+            add(first, codes[0], pair);
+            add(second, codes[1], pair);
+            add(third, codes[2], pair);
+            add(fourth, codes[3], pair);
         }
         return;
     }
     for (lane, bins) in bins.iter_mut().enumerate() {
         for (&row, pair) in rows.iter().zip(pairs) {
-            add(&mut bins[usize::from(block[row as usize][lane])], pair);
+            add(bins, block[row as usize][lane], pair);
         }
     }
 }
 
-#[inline]
-fn add(sums: &mut Pair, pair: &Pair) {
+#[inline(always)]
+fn add<const BINS: usize>(bins: &mut Bins<BINS>, code: u8, pair: &Pair) {
+    // Codes are below the power of two `BINS`; the compiler need not check it.
+    let sums = &mut bins[usize::from(code) & (BINS - 1)];
     *sums = [sums[0] + pair[0], sums[1] + pair[1]];
 }
 

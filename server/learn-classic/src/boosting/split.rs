@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use pulp::NullaryFnOnce;
 
-use super::histogram::{Pair, Units, exact};
+use super::histogram::{Pair, Units};
+use crate::trees::exact::exact;
 
 /// Children with a smaller sum of hessians are not made; scikit-learn's constant.
 pub(super) const MIN_HESSIAN: f64 = 1e-3;
@@ -67,13 +68,14 @@ impl Rules {
         let gradient = exact(sums[0]);
         gradient * gradient / (exact(self.units.whole_hessian(sums)) + self.regularization) * self.scale
     }
-    /// What two sides score together, in whole units; one division for both.
+    /// Numerator and denominator of what both sides of a node with `total` score together, in whole units; one division for both. Of plain
+    /// numbers, not of pairs, which the compiler would shuffle.
     #[inline(always)]
-    fn whole_score(&self, left: Pair, right: Pair) -> f64 {
-        let of = |sums: Pair| (exact(sums[0]), exact(self.units.whole_hessian(sums)) + self.regularization);
-        let ((gradient, hessian), (other_gradient, other_hessian)) = (of(left), of(right));
-        let numerator = gradient * gradient * other_hessian + other_gradient * other_gradient * hessian;
-        numerator / (hessian * other_hessian)
+    fn whole_score(&self, gradient: i64, hessian: i64, total: Pair) -> (f64, f64) {
+        let of_hessian = |hessian: i64| exact(self.units.whole_hessian([0, hessian])) + self.regularization;
+        let (left, right) = (exact(gradient), exact(total[0] - gradient));
+        let (below_left, below_right) = (of_hessian(hessian), of_hessian(total[1] - hessian));
+        (left * left * below_right + right * right * below_left, below_left * below_right)
     }
     /// Whether a side may be made.
     #[inline(always)]
@@ -124,12 +126,22 @@ impl Scan {
         }
         // The left side only grows and the right one only shrinks.
         let hessians = &self.hessians[..bins.len()];
-        let first = hessians.iter().position(|left| rules.is_enough([0, *left]));
-        let last = hessians.iter().rposition(|left| rules.is_enough([0, total[1] - left]));
-        match (first, last) {
-            (Some(first), Some(last)) => first..last + 1,
-            _ => 0..0,
+        let first = hessians.partition_point(|left| !rules.is_enough([0, *left]));
+        first..hessians.partition_point(|left| rules.is_enough([0, total[1] - left]))
+    }
+
+    /// Whether any of `splits` may score above `bar`, in whole units: told without a division, and so with some room for rounding.
+    #[inline(always)]
+    fn reaches(&self, bar: f64, splits: &Range<usize>, total: Pair, rules: &Rules) -> bool {
+        let bar = bar * (1.0 - 1e-12);
+        let (gradients, hessians) = (&self.gradients[splits.clone()], &self.hessians[splits.clone()]);
+        // The sign bit stays while all that is left over is negative.
+        let mut below = u64::MAX;
+        for (gradient, hessian) in gradients.iter().zip(hessians) {
+            let (numerator, denominator) = rules.whole_score(*gradient, *hessian, total);
+            below &= (numerator - bar * denominator).to_bits();
         }
+        below >> 63 == 0
     }
 
     /// Scores `splits`, of which there is one at least; returns the highest score, in whole units.
@@ -139,7 +151,8 @@ impl Scan {
         let hessians = &self.hessians[splits.clone()];
         let scores = &mut self.scores[splits.clone()];
         for ((score, gradient), hessian) in scores.iter_mut().zip(gradients).zip(hessians) {
-            *score = rules.whole_score([*gradient, *hessian], [total[0] - gradient, total[1] - hessian]);
+            let (numerator, denominator) = rules.whole_score(*gradient, *hessian, total);
+            *score = numerator / denominator;
         }
         let mut highest = [f64::NEG_INFINITY; LANES];
         let (groups, others) = scores.as_chunks::<LANES>();
@@ -188,12 +201,13 @@ impl Better<'_> {
     fn look(&mut self, bins: &[Pair], missing_left: bool, sums: Pair) {
         let Offer { feature, total, score, .. } = self.offer;
         let splits = self.scan.add_up(bins, sums, total, self.rules);
-        if splits.is_empty() {
+        let least = self.best.map_or(0.0, |best| best.gain);
+        if splits.is_empty() || !self.scan.reaches((least + score) / self.rules.scale, &splits, total, self.rules) {
             return;
         }
         let highest = self.scan.score(&splits, total, self.rules);
         let gain = highest * self.rules.scale - score;
-        if gain > self.best.map_or(0.0, |best| best.gain) {
+        if gain > least {
             let mut scores = self.scan.scores[splits.clone()].iter();
             let of = |score: &f64| *score == highest;
             let found = if missing_left { scores.rposition(of) } else { scores.position(of) };

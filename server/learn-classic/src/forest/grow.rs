@@ -6,7 +6,7 @@ use tenor_features::random::Random;
 
 use super::options::ForestParams;
 use super::sample::{Sample, Units, draw};
-use super::split::{Histogram, Offer, Rules, Split, node_score};
+use super::split::{Histogram, Members, Offer, Rules, Split, node_score};
 use crate::dense::importance::normalise;
 use crate::trees::binner::Column;
 use crate::trees::ensemble::{Node, Tree};
@@ -143,6 +143,7 @@ impl Ground<'_> {
     ) -> Option<Split> {
         let params = self.params;
         let samples = &scratch.samples[node.start..node.end];
+        let members = Members { samples, sums: &scratch.sums };
         let rows = samples.len() as u64;
         let deep = params.max_depth.is_some_and(|limit| node.depth >= limit);
         let small = rows < u64::from(params.min_samples_split) || rows < 2 * u64::from(params.min_samples_leaf);
@@ -164,13 +165,8 @@ impl Ground<'_> {
             scratch.features.swap(drawn, other);
             let feature = scratch.features[drawn] as usize;
             let column = &self.columns[feature];
-            match scratch.histogram.best(samples, &column.codes, column.bins(), feature, &rules) {
-                Offer::Constant => continue,
-                Offer::Nothing => (),
-                Offer::Best(split) if best.is_none_or(|best| split.score > best.score) => best = Some(split),
-                Offer::Best(_) => (),
-            }
-            varied = true;
+            let offer = Offer { feature, codes: &column.codes, missing: column.bins() };
+            varied |= scratch.histogram.improve(members, offer, &rules, &mut best);
         }
         best
     }

@@ -2,6 +2,8 @@
 
 use tenor_features::random::Random;
 
+use crate::trees::exact::{EXACT_BITS, exact};
+
 /// One distinct row of a tree.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sample {
@@ -25,9 +27,10 @@ impl Units {
     pub fn new(weights: &[f32]) -> Self {
         let count_bits = usize::BITS - weights.len().leading_zeros();
         let largest = weights.iter().copied().fold(0.0f32, f32::max);
-        // A bootstrap draws as many rows as there are, so its sum is at most `rows * largest`. 62 bits, not 63: rounding up needs room.
+        // A bootstrap draws as many rows as there are, so its sum is at most `rows * largest`. One bit less than there are: rounding up needs
+        // room.
         let limit = (weights.len() as f64 * f64::from(largest)).log2().ceil();
-        let per_weight = (f64::from(62 - count_bits) - limit).exp2();
+        let per_weight = (f64::from((62 - count_bits).min(EXACT_BITS - 1)) - limit).exp2();
         Self { count_bits, per_weight }
     }
     /// One row drawn `times` times: the weight in units above `count_bits` bits that hold 1.
@@ -36,14 +39,14 @@ impl Units {
         (units as u64) << self.count_bits | 1
     }
     /// Rows in a sum of packed numbers.
-    #[inline]
+    #[inline(always)]
     pub fn count(&self, packed: u64) -> u64 {
         packed & ((1 << self.count_bits) - 1)
     }
-    /// The weight in units; below 2^62, and exact up to 2^53.
-    #[inline]
+    /// The weight in units, exact.
+    #[inline(always)]
     pub fn weight(&self, packed: u64) -> f64 {
-        (packed >> self.count_bits) as i64 as f64
+        exact((packed >> self.count_bits) as i64)
     }
 }
 

@@ -6,7 +6,7 @@ use super::sample::{Sample, Units};
 /// A split that may be taken: bins up to `bin` go left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Split {
-    /// What both sides score together; see [`score`].
+    /// What both sides score together; see [`Sides::score`].
     pub score: f64,
     pub feature: usize,
     pub bin: usize,
@@ -22,185 +22,229 @@ pub(super) struct Rules {
     pub units: Units,
 }
 
+/// The samples of a node with their sums by class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Members<'a> {
+    pub samples: &'a [Sample],
+    pub sums: &'a [u64],
+}
+
+/// One column by which a node may be split.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offer<'a> {
+    pub feature: usize,
+    /// By row of the fit.
+    pub codes: &'a [u8],
+    /// The bin that stands for missing values.
+    pub missing: usize,
+}
+
 /// Sums by bin and class of one column and one node. Only bins that hold rows are touched, so that a node of ten rows costs ten steps and
 /// not 256.
 pub(super) struct Histogram {
     classes: usize,
+    /// The classes of a bin are filled up with zeros to groups of lanes.
     sums: Vec<u64>,
-    seen: [u64; 4],
-    left: Vec<u64>,
-    total: Vec<u64>,
-}
-
-/// What one column offers.
-pub(super) enum Offer {
-    /// All rows have the same value.
-    Constant,
-    /// No split respects the rules.
-    Nothing,
-    Best(Split),
+    occupied: [u8; 256],
+    left: Vec<f64>,
+    total: Vec<f64>,
 }
 
 impl Histogram {
     pub fn new(classes: usize) -> Self {
-        let zeros = || vec![0; classes];
-        Self { classes, sums: vec![0; 256 * classes], seen: [0; 4], left: zeros(), total: zeros() }
+        // Whole groups of all widths, which are those of `improve`.
+        let lanes = if classes <= 8 { classes.next_multiple_of(2) } else { classes.next_multiple_of(8) };
+        let zeros = || vec![0.0; lanes];
+        Self { classes, sums: vec![0; 256 * lanes], occupied: [0; 256], left: zeros(), total: zeros() }
     }
 
-    /// The best split of `samples` by a column with these `codes`, of which `missing_bin` stands for missing values. Of equals the first,
-    /// missing values on the right before the left.
-    pub fn best(
+    /// Puts the best split of `members` by a column in the place of `best` if it scores higher. Of equals the first counts, missing values
+    /// on the right before the left. Returns whether the rows differ at all.
+    pub fn improve(&mut self, members: Members<'_>, offer: Offer<'_>, rules: &Rules, best: &mut Option<Split>) -> bool {
+        // What the compiler knows of classes and criterion becomes straight code.
+        match rules.criterion {
+            Criterion::Gini => self.improve_by::<false>(members, offer, rules, best),
+            Criterion::Entropy => self.improve_by::<true>(members, offer, rules, best),
+        }
+    }
+
+    fn improve_by<const ENTROPY: bool>(
         &mut self,
-        samples: &[Sample],
-        codes: &[u8],
-        missing_bin: usize,
-        feature: usize,
+        members: Members<'_>,
+        offer: Offer<'_>,
         rules: &Rules,
-    ) -> Offer {
-        let classes = self.classes;
-        self.seen = [0; 4];
+        best: &mut Option<Split>,
+    ) -> bool {
+        match self.classes {
+            0..=2 => self.improve_in::<ENTROPY, 2, 1>(members, offer, rules, best),
+            3..=4 => self.improve_in::<ENTROPY, 4, 1>(members, offer, rules, best),
+            5..=6 => self.improve_in::<ENTROPY, 6, 1>(members, offer, rules, best),
+            7..=8 => self.improve_in::<ENTROPY, 8, 1>(members, offer, rules, best),
+            _ => self.improve_in::<ENTROPY, 8, 0>(members, offer, rules, best),
+        }
+    }
+
+    /// In `GROUPS` groups of `LANES` classes; 0 for as many as there are.
+    fn improve_in<const ENTROPY: bool, const LANES: usize, const GROUPS: usize>(
+        &mut self,
+        Members { samples, sums }: Members<'_>,
+        Offer { feature, codes, missing }: Offer<'_>,
+        rules: &Rules,
+        best: &mut Option<Split>,
+    ) -> bool {
+        let groups = if GROUPS == 0 { self.classes.div_ceil(LANES) } else { GROUPS };
+        let mut seen = [0u64; 4];
         for sample in samples {
             let code = codes[sample.row as usize];
-            self.seen[usize::from(code >> 6)] |= 1 << (code & 63);
-            self.sums[usize::from(code) * classes + sample.class as usize] += sample.packed;
+            seen[usize::from(code >> 6)] |= 1 << (code & 63);
+            self.sums[usize::from(code) * (LANES * groups) + sample.class as usize] += sample.packed;
         }
-        let missing = self.seen[missing_bin >> 6] >> (missing_bin & 63) & 1 == 1;
-        let bins: u32 = self.seen.iter().map(|word| word.count_ones()).sum();
-        let mut best = None;
-        if bins > 1 {
-            self.total.fill(0);
-            for bin in occupied(self.seen) {
-                for (total, sum) in self.total.iter_mut().zip(&self.sums[bin * classes..]) {
-                    *total += sum;
+        let has_missing = seen[missing >> 6] >> (missing & 63) & 1 == 1;
+        let mut occupied = 0;
+        for (index, mut word) in seen.into_iter().enumerate() {
+            while word != 0 {
+                self.occupied[occupied] = (index * 64) as u8 + word.trailing_zeros() as u8;
+                occupied += 1;
+                word &= word - 1;
+            }
+        }
+        let (bins, _) = self.sums.as_chunks_mut::<LANES>();
+        let occupied = &self.occupied[..occupied];
+        if occupied.len() > 1 {
+            let (total, _) = self.total.as_chunks_mut::<LANES>();
+            total.as_flattened_mut().iter_mut().zip(sums).for_each(|(total, sum)| *total = rules.units.weight(*sum));
+            let (left, _) = self.left.as_chunks_mut::<LANES>();
+            // Missing values have the last bin.
+            let numbers = &occupied[..occupied.len() - usize::from(has_missing)];
+            let mut scan = Scan { bins, numbers, total: &total[..groups], rows: samples.len() as u64, feature, rules };
+            let left = &mut left[..groups];
+            scan.scan::<ENTROPY, GROUPS>(has_missing.then_some((missing, false)), left, best);
+            if has_missing {
+                scan.scan::<ENTROPY, GROUPS>(Some((missing, true)), left, best);
+            }
+        }
+        for bin in occupied {
+            bins[usize::from(*bin) * groups..][..groups].fill([0; LANES]);
+        }
+        occupied.len() > 1
+    }
+}
+
+/// The bins of one column and one node.
+struct Scan<'a, const LANES: usize> {
+    /// Sums by bin and class.
+    bins: &'a [[u64; LANES]],
+    /// The bins of numbers that hold rows, ascending.
+    numbers: &'a [u8],
+    /// Weights by class.
+    total: &'a [[f64; LANES]],
+    rows: u64,
+    feature: usize,
+    rules: &'a Rules,
+}
+
+impl<const LANES: usize> Scan<'_, LANES> {
+    /// `missing`: the bin of missing values, if there are any, and whether they go left.
+    #[inline(always)]
+    fn scan<const ENTROPY: bool, const GROUPS: usize>(
+        &mut self,
+        missing: Option<(usize, bool)>,
+        left: &mut [[f64; LANES]],
+        best: &mut Option<Split>,
+    ) {
+        let mut alone = [[0.0; LANES]];
+        let left: &mut [[f64; LANES]] = if GROUPS == 1 { &mut alone } else { left };
+        left.fill([0.0; LANES]);
+        let (units, groups) = (self.rules.units, left.len());
+        let total_weight: f64 = self.total.as_flattened().iter().sum();
+        let mut left_rows = 0;
+        if let Some((bin, true)) = missing {
+            for (left, sums) in left.iter_mut().zip(&self.bins[bin * groups..][..groups]) {
+                *left = sums.map(|sum| units.weight(sum));
+                left_rows += units.count(sums.iter().sum());
+            }
+        }
+        for (at, &bin) in self.numbers.iter().enumerate() {
+            let bin = usize::from(bin);
+            let next = self.numbers.get(at + 1).map(|next| usize::from(*next));
+            if next.is_none() && missing.is_none_or(|(_, is_left)| is_left) {
+                break;
+            }
+            let (mut packed, mut weights) = ([0; LANES], [0.0; LANES]);
+            let mut parts = [[0.0; LANES]; 2];
+            for ((left, total), sums) in left.iter_mut().zip(self.total).zip(&self.bins[bin * groups..][..groups]) {
+                for lane in 0..LANES {
+                    left[lane] += units.weight(sums[lane]);
+                    packed[lane] += sums[lane];
+                    weights[lane] += left[lane];
+                    parts[0][lane] += part::<ENTROPY>(left[lane]);
+                    parts[1][lane] += part::<ENTROPY>(total[lane] - left[lane]);
                 }
             }
-            self.scan(missing.then_some(missing_bin), false, feature, rules, &mut best);
-            if missing {
-                self.scan(Some(missing_bin), true, feature, rules, &mut best);
-            }
-        }
-        for bin in occupied(self.seen) {
-            self.sums[bin * classes..(bin + 1) * classes].fill(0);
-        }
-        match best {
-            _ if bins <= 1 => Offer::Constant,
-            None => Offer::Nothing,
-            Some(split) => Offer::Best(split),
-        }
-    }
-
-    fn scan(
-        &mut self,
-        missing: Option<usize>,
-        missing_left: bool,
-        feature: usize,
-        rules: &Rules,
-        best: &mut Option<Split>,
-    ) {
-        // A number that the compiler knows makes the loops over the classes straight code.
-        match self.classes {
-            2 => self.scan_classes(2, missing, missing_left, feature, rules, best),
-            3 => self.scan_classes(3, missing, missing_left, feature, rules, best),
-            4 => self.scan_classes(4, missing, missing_left, feature, rules, best),
-            5 => self.scan_classes(5, missing, missing_left, feature, rules, best),
-            classes => self.scan_classes(classes, missing, missing_left, feature, rules, best),
-        }
-    }
-
-    #[inline(always)]
-    fn scan_classes(
-        &mut self,
-        classes: usize,
-        missing: Option<usize>,
-        missing_left: bool,
-        feature: usize,
-        rules: &Rules,
-        best: &mut Option<Split>,
-    ) {
-        let (left, total) = (&mut self.left[..classes], &self.total[..classes]);
-        let of_bin = |bin: usize| &self.sums[bin * classes..(bin + 1) * classes];
-        left.fill(0);
-        if let Some(bin) = missing.filter(|_| missing_left) {
-            left.copy_from_slice(of_bin(bin));
-        }
-        let rows = rules.units.count(total.iter().sum::<u64>());
-        let mut bins = occupied(self.seen).filter(|bin| Some(*bin) != missing).peekable();
-        while let Some(bin) = bins.next() {
-            left.iter_mut().zip(of_bin(bin)).for_each(|(left, sum)| *left += sum);
-            let next = bins.peek().copied();
-            if next.is_none() && (missing.is_none() || missing_left) {
-                break;
-            }
-            let left_rows = rules.units.count(left.iter().sum::<u64>());
-            if left_rows < rules.min_samples_leaf {
+            left_rows += units.count(packed.iter().sum());
+            if left_rows < self.rules.min_samples_leaf {
                 continue;
             }
-            if rows - left_rows < rules.min_samples_leaf {
+            if self.rows - left_rows < self.rules.min_samples_leaf {
                 break;
             }
-            let score = score(left, total, rules);
+            let left_weight = add_up(weights);
+            let score = score::<ENTROPY>([left_weight, total_weight - left_weight], parts.map(add_up));
             if best.is_none_or(|best| score > best.score) {
                 // Between two bins that hold rows, the middle: as a threshold halfway between two values.
                 let bin = match (next, missing) {
                     (Some(next), _) => (bin + next - 1) / 2,
-                    (None, Some(missing)) => missing - 1,
+                    (None, Some((missing, _))) => missing - 1,
                     (None, None) => bin,
                 };
-                *best = Some(Split { score, feature, bin, missing_left: missing.map(|_| missing_left) });
+                let missing_left = missing.map(|(_, is_left)| is_left);
+                *best = Some(Split { score, feature: self.feature, bin, missing_left });
             }
         }
     }
 }
 
-/// What a split has in common with the decrease of impurity, larger being better: for Gini `sum of w_k^2 / w` over both sides, for entropy
-/// `sum of w_k log2(w_k / w)`, where `w_k` is the weight of class `k` on a side and `w` that of the side.
-#[inline]
-fn score(left: &[u64], total: &[u64], rules: &Rules) -> f64 {
-    let (mut left_weight, mut right_weight, mut left_sum, mut right_sum) = (0.0, 0.0, 0.0, 0.0);
-    for (&left, &total) in left.iter().zip(total) {
-        let (left, right) = (rules.units.weight(left), rules.units.weight(total - left));
-        left_weight += left;
-        right_weight += right;
-        left_sum += part(left, rules.criterion);
-        right_sum += part(right, rules.criterion);
+/// The sum of an even number of lanes, two by two.
+#[inline(always)]
+fn add_up<const LANES: usize>(lanes: [f64; LANES]) -> f64 {
+    let mut sums = [0.0; 2];
+    for pair in lanes.as_chunks::<2>().0 {
+        sums = [sums[0] + pair[0], sums[1] + pair[1]];
     }
-    match rules.criterion {
-        Criterion::Gini => left_sum / left_weight + right_sum / right_weight,
-        Criterion::Entropy => {
-            left_sum + right_sum - part(left_weight, rules.criterion) - part(right_weight, rules.criterion)
-        }
+    sums[0] + sums[1]
+}
+
+/// What a split has in common with the decrease of impurity, larger being better: for Gini `sum of w_k^2 / w` over both sides, for entropy
+/// `sum of w_k log2(w_k / w)`, where `w_k` is the weight of class `k` on a side and `w` that of the side; from the weights of the sides and
+/// the sums of their parts.
+#[inline(always)]
+fn score<const ENTROPY: bool>(weights: [f64; 2], parts: [f64; 2]) -> f64 {
+    match ENTROPY {
+        false => parts[0] / weights[0] + parts[1] / weights[1],
+        true => parts[0] + parts[1] - part::<true>(weights[0]) - part::<true>(weights[1]),
     }
 }
 
-#[inline]
-fn part(weight: f64, criterion: Criterion) -> f64 {
-    match criterion {
-        Criterion::Gini => weight * weight,
-        Criterion::Entropy if weight > 0.0 => weight * weight.log2(),
-        Criterion::Entropy => 0.0,
+/// What a class adds: `w^2`, or `w log2(w)`.
+#[inline(always)]
+fn part<const ENTROPY: bool>(weight: f64) -> f64 {
+    match ENTROPY {
+        false => weight * weight,
+        true if weight > 0.0 => weight * weight.log2(),
+        true => 0.0,
     }
 }
 
 /// The same of a node that is not split.
 pub(super) fn node_score(weights: impl Iterator<Item = f64>, criterion: Criterion) -> f64 {
     let (mut sum, mut weight) = (0.0, 0.0);
+    let part = if criterion == Criterion::Gini { part::<false> } else { part::<true> };
     for of_class in weights {
         weight += of_class;
-        sum += part(of_class, criterion);
+        sum += part(of_class);
     }
     match criterion {
         Criterion::Gini => sum / weight,
-        Criterion::Entropy => sum - part(weight, criterion),
+        Criterion::Entropy => sum - part(weight),
     }
-}
-
-/// The indices of the bits that are set, ascending.
-fn occupied(seen: [u64; 4]) -> impl Iterator<Item = usize> {
-    seen.into_iter().enumerate().flat_map(|(index, mut word)| {
-        std::iter::from_fn(move || {
-            let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
-            word &= word - 1;
-            Some(index * 64 + bit)
-        })
-    })
 }

@@ -9,7 +9,7 @@ use tenor_learn::params::Params;
 
 use super::options::{Criterion, MaxFeatures, defaults};
 use super::sample::{Sample, Units};
-use super::split::{Histogram, Offer, Rules, node_score};
+use super::split::{Histogram, Members, Offer, Rules, Split, node_score};
 use super::*;
 use crate::dense::importance::permutation_importance;
 use crate::trees::testing::{
@@ -276,7 +276,7 @@ fn the_best_split_is_that_of_trying_every_one() {
     let mut random = Random::new(4, 0);
     let mut met = [0; 3];
     for case in 0..600 {
-        let (rows, numbers, classes) = (4 + random.below(150), 2 + random.below(60), 2 + random.below(5));
+        let (rows, numbers, classes) = (4 + random.below(150), 2 + random.below(60), 2 + random.below(16));
         let criterion = if case % 2 == 0 { Criterion::Gini } else { Criterion::Entropy };
         let weights: Vec<f32> = (0..rows).map(|_| 0.1 + random.unit() as f32).collect();
         let units = Units::new(&weights);
@@ -312,16 +312,29 @@ fn the_best_split_is_that_of_trying_every_one() {
             }
         }
         let rules = Rules { criterion, min_samples_leaf, units };
-        match (Histogram::new(classes).best(&samples, &codes, numbers, 0, &rules), wanted) {
-            (Offer::Best(split), Some(wanted)) => {
+        let mut sums = vec![0; classes];
+        samples.iter().for_each(|sample| sums[sample.class as usize] += sample.packed);
+        let members = Members { samples: &samples, sums: &sums };
+        let offer = Offer { feature: 0, codes: &codes, missing: numbers };
+        let better_than = |mut best: Option<Split>| {
+            let differ = Histogram::new(classes).improve(members, offer, &rules, &mut best);
+            assert_eq!(differ, codes.iter().any(|code| *code != codes[0]), "case {case}");
+            best
+        };
+        match (better_than(None), wanted) {
+            (Some(split), Some(wanted)) => {
                 met[usize::from(split.missing_left == Some(true))] += 1;
                 assert!((split.score / wanted - 1.0).abs() < 1e-9, "case {case}: {} for {wanted}", split.score);
                 let goes_left =
                     |code: usize| if code == numbers { split.missing_left == Some(true) } else { code <= split.bin };
                 let found = side(&goes_left).1 + side(&|code| !goes_left(code)).1;
                 assert!((found / wanted - 1.0).abs() < 1e-9, "case {case}: {split:?}");
+                let other = Split { feature: 1, ..split };
+                assert_eq!(better_than(Some(other)), Some(other), "case {case}: an equal split is no better one");
+                let lower = Split { score: split.score.next_down(), ..other };
+                assert_eq!(better_than(Some(lower)), Some(split), "case {case}: by one digit");
             }
-            (Offer::Best(split), None) => panic!("case {case}: {split:?} breaks the rules"),
+            (Some(split), None) => panic!("case {case}: {split:?} breaks the rules"),
             (_, wanted) => {
                 met[2] += 1;
                 assert!(wanted.is_none(), "case {case}: {wanted:?} was not found");

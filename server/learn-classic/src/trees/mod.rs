@@ -2,6 +2,7 @@
 
 pub(crate) mod binner;
 pub(crate) mod ensemble;
+pub(crate) mod exact;
 pub(crate) mod file;
 pub(crate) mod rows;
 #[cfg(test)]
