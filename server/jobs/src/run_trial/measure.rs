@@ -22,7 +22,8 @@ use crate::kept::Kept;
 
 /// What trials measure besides the scores of an evaluation. `latency_us`: the median time of one answer on the serving path, one
 /// text after the other on one thread, in microseconds; `latency_us_mad` its median absolute deviation, `latency_us_n` the number of
-/// answers. `model_bytes`: the model file. `nonzero_params`: learned numbers that are not zero. `fit_seconds`: of all fits.
+/// answers. `model_bytes`: the model file. `nonzero_params`: learned numbers that are not zero. `fit_seconds`: of all fits;
+/// of one that a killed worker left and another went on with, what the last attempt took.
 /// `feature_block_hits`: fits that found their features made.
 pub(crate) const MEASURED: [&str; 7] =
     [LATENCY, "latency_us_mad", "latency_us_n", "model_bytes", "nonzero_params", "fit_seconds", "feature_block_hits"];
