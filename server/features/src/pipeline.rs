@@ -165,14 +165,15 @@ const BLOCKS: [&str; 2] = ["tfidf", "characters"];
 impl Vectorizer {
     /// Fits on `rows` and returns their matrix as well. The same for any number of threads; the seed is that of the SVD.
     pub fn fit(rows: Rows<'_>, params: &VectorizerParams, seed: u64, stop: Stop<'_>) -> Result<(Self, Matrix), Error> {
-        let (mut vectorizer, mut matrix) = Self::fit_unweighted(rows, params, seed, None, stop)?;
-        vectorizer.weigh(&mut matrix, params);
+        let (vectorizer, text) = Self::fit_text(rows, params, seed, None, stop)?;
+        let vectorizer = vectorizer.weighted(params);
+        let matrix = vectorizer.join(&text, rows, stop)?;
         Ok((vectorizer, matrix))
     }
 
-    /// [`fit`](Self::fit) with both weights 1, whatever they are in `params`; [`weigh`](Self::weigh) does the rest. The terms of the texts
-    /// may have been counted before.
-    pub fn fit_unweighted(
+    /// Fits with both weights 1, whatever they are in `params`, and returns what the texts became before anything is scaled: TF-IDF values, or
+    /// components. With [`weighted`](Self::weighted) and [`join`](Self::join) that is [`fit`](Self::fit). Terms may have been counted before.
+    pub fn fit_text(
         rows: Rows<'_>,
         params: &VectorizerParams,
         seed: u64,
@@ -199,36 +200,23 @@ impl Vectorizer {
             }
         };
         let vectorizer = Self { text, reduced, scaler, text_weight: 1.0, numeric_weight: 1.0 };
-        let matrix = match &components {
-            None => Matrix::Sparse(vectorizer.join(&terms, rows, stop)?),
-            Some(components) => Matrix::Dense(vectorizer.join_dense(components, rows, stop)?),
-        };
-        Ok((vectorizer, matrix))
+        Ok((vectorizer, components.map_or(Matrix::Sparse(terms), Matrix::Dense)))
     }
 
-    /// Gives an unweighted vectorizer, and the `matrix` that it made, the weights of `params`. A weight multiplies a finished value, so the
-    /// values are those of [`transform`](Self::transform) to the last bit.
-    pub fn weigh(&mut self, matrix: &mut Matrix, params: &VectorizerParams) {
-        debug_assert_eq!((self.text_weight, self.numeric_weight), (1.0, 1.0), "weights do not add up");
+    /// With the weights of `params`.
+    pub fn weighted(mut self, params: &VectorizerParams) -> Self {
         (self.text_weight, self.numeric_weight) = (params.text_weight, params.numeric_weight);
-        if (self.text_weight, self.numeric_weight) == (1.0, 1.0) {
-            return;
-        }
-        let numbers_from = self.width() - self.scaler.width();
-        match matrix {
-            Matrix::Sparse(matrix) => {
-                for (column, value) in matrix.columns.iter().zip(&mut matrix.values) {
-                    let of_text = (*column as usize) < numbers_from;
-                    *value = weighted(*value, if of_text { self.text_weight } else { self.numeric_weight });
-                }
+        self
+    }
+
+    /// The matrix of `rows` from what their texts became: [`fit_text`](Self::fit_text) returns it.
+    pub fn join(&self, text: &Matrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<Matrix, Error> {
+        match (text, &self.reduced) {
+            (Matrix::Sparse(terms), None) => self.join_sparse(terms, rows, stop).map(Matrix::Sparse),
+            (Matrix::Dense(components), Some(reduced)) => {
+                self.join_dense(components, reduced, rows, stop).map(Matrix::Dense)
             }
-            Matrix::Dense(matrix) => {
-                for row in matrix.values.chunks_mut(matrix.width.max(1)) {
-                    let (of_text, numbers) = row.split_at_mut(numbers_from);
-                    of_text.iter_mut().for_each(|value| *value = weighted(*value, self.text_weight));
-                    numbers.iter_mut().for_each(|value| *value = weighted(*value, self.numeric_weight));
-                }
-            }
+            _ => Err(Error::internal("texts became terms where components are wanted, or the other way round")),
         }
     }
 
@@ -244,10 +232,11 @@ impl Vectorizer {
             });
         }
         let terms = terms.unwrap_or_else(|| CsrMatrix::empty(0));
-        Ok(match &self.reduced {
-            None => Matrix::Sparse(self.join(&terms, rows, stop)?),
-            Some(reduced) => Matrix::Dense(self.join_dense(&reduced.svd.transform(&terms, stop)?, rows, stop)?),
-        })
+        let text = match &self.reduced {
+            None => Matrix::Sparse(terms),
+            Some(reduced) => Matrix::Dense(reduced.svd.transform(&terms, stop)?),
+        };
+        self.join(&text, rows, stop)
     }
 
     /// Makes the row of one prepared input in `scratch.row`, or `scratch.dense` of a dense vectorizer. Without allocating once
@@ -262,7 +251,7 @@ impl Vectorizer {
         }
         match &self.reduced {
             None => {
-                row.values.iter_mut().for_each(|value| *value = weighted(*value, self.text_weight));
+                row.values.iter_mut().for_each(|value| *value = self.of_term(*value));
                 self.append_numeric(&prepared.numeric, row);
             }
             Some(reduced) => {
@@ -374,10 +363,14 @@ impl Vectorizer {
         }
     }
 
+    fn of_term(&self, value: f32) -> f32 {
+        (f64::from(value) * self.text_weight) as f32
+    }
+
     /// A number of the numeric block. A caller that skipped the contract may bring too few values: the mean stands in.
     fn number(&self, feature: usize, values: &[f64]) -> f32 {
         let scaled = values.get(feature).map_or(0.0, |value| self.scaler.scaled(feature, *value));
-        weighted(scaled as f32, self.numeric_weight)
+        (scaled * self.numeric_weight) as f32
     }
 
     fn append_numeric(&self, values: &[f64], row: &mut SparseRow) {
@@ -392,11 +385,11 @@ impl Vectorizer {
 
     fn scale_components(&self, reduced: &Reduced, components: &mut [f32]) {
         for (at, value) in components.iter_mut().enumerate() {
-            *value = weighted(reduced.scaler.scaled(at, f64::from(*value)) as f32, self.text_weight);
+            *value = (reduced.scaler.scaled(at, f64::from(*value)) * self.text_weight) as f32;
         }
     }
 
-    fn join(&self, terms: &CsrMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<CsrMatrix, Error> {
+    fn join_sparse(&self, terms: &CsrMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<CsrMatrix, Error> {
         const CHUNK: usize = 4_096;
         let blocks: Result<Vec<CsrMatrix>, Error> = (0..terms.rows().div_ceil(CHUNK))
             .into_par_iter()
@@ -408,7 +401,7 @@ impl Vectorizer {
                     row.clear();
                     let RowRef { columns, values } = terms.row(index);
                     row.columns.extend_from_slice(columns);
-                    row.values.extend(values.iter().map(|&value| weighted(value, self.text_weight)));
+                    row.values.extend(values.iter().map(|&value| self.of_term(value)));
                     self.append_numeric(rows.numbers(index), &mut row);
                     block.push(row.as_ref());
                 }
@@ -418,8 +411,13 @@ impl Vectorizer {
         Ok(CsrMatrix::stack(self.width(), blocks?))
     }
 
-    fn join_dense(&self, components: &DenseMatrix, rows: Rows<'_>, stop: Stop<'_>) -> Result<DenseMatrix, Error> {
-        let Some(reduced) = &self.reduced else { return Err(Error::internal("the vectorizer has no components")) };
+    fn join_dense(
+        &self,
+        components: &DenseMatrix,
+        reduced: &Reduced,
+        rows: Rows<'_>,
+        stop: Stop<'_>,
+    ) -> Result<DenseMatrix, Error> {
         let mut matrix = DenseMatrix::zeros(rows.texts.len(), self.width());
         matrix.values.par_chunks_mut(self.width().max(1)).enumerate().try_for_each(|(index, row)| {
             if index % 4_096 == 0 {
@@ -433,11 +431,6 @@ impl Vectorizer {
         })?;
         Ok(matrix)
     }
-}
-
-/// A finished value times the weight of its block.
-fn weighted(value: f32, weight: f64) -> f32 {
-    (f64::from(value) * weight) as f32
 }
 
 /// Kind and text of the term at `place` among those of all blocks.

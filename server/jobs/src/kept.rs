@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tenor_domain::{Clock as _, Digest, Error, SystemClock};
 use tenor_features::arrays::Arrays;
-use tenor_learn::{Blocks, Checkpoints, FeatureBlocks, state};
+use tenor_learn::{BUILD, Blocks, Checkpoints, FeatureBlocks, state};
 use tracing::{info, warn};
 
 /// A checkpoint of a run that nobody goes on with is removed after this long.
@@ -30,7 +30,7 @@ pub struct Kept {
 impl Kept {
     /// The checkpoints of a run or a trial.
     pub(crate) fn checkpoints(&self, of: impl std::fmt::Display) -> RunCheckpoints {
-        let name = format!("{of}-{}.checkpoint", env!("CARGO_PKG_VERSION"));
+        let name = format!("{of}-{}.checkpoint", BUILD);
         RunCheckpoints { path: self.folder.join(name), every: self.checkpoint_every, last: Mutex::new(Instant::now()) }
     }
 

@@ -9,7 +9,7 @@ use tenor_features::pipeline::{Matrix, Vectorizer, VectorizerParams};
 use tenor_features::svd::SvdParams;
 use tenor_features::tfidf::{Analyzer, KnownCounts, TfidfParams, Unit};
 use tenor_learn::params::Params;
-use tenor_learn::{Blocks, FitContext, TrainingData, onnx};
+use tenor_learn::{BUILD, Blocks, FitContext, TrainingData, onnx};
 
 /// What rows a kind learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +165,9 @@ pub(crate) fn vectorize(
     params: &VectorizerParams,
     context: &FitContext<'_>,
 ) -> Result<(Vectorizer, Matrix), Error> {
-    let fit = |known| Vectorizer::fit_unweighted(data.train.rows(), params, context.seed, known, context.stop);
-    let (mut vectorizer, mut matrix) = match context.blocks {
+    let rows = data.train.rows();
+    let fit = |known| Vectorizer::fit_text(rows, params, context.seed, known, context.stop);
+    let (vectorizer, text) = match context.blocks {
         None => fit(None)?,
         Some(blocks) => {
             let key = block_key(data, params, &blocks, context.seed)?;
@@ -184,7 +185,8 @@ pub(crate) fn vectorize(
             }
         }
     };
-    vectorizer.weigh(&mut matrix, params);
+    let vectorizer = vectorizer.weighted(params);
+    let matrix = vectorizer.join(&text, rows, context.stop)?;
     context.metric("train/features", vectorizer.width() as f64, 0);
     if let Some(share) = vectorizer.explained_variance() {
         context.metric("train/explained_variance", share, 0);
@@ -192,12 +194,12 @@ pub(crate) fn vectorize(
     Ok((vectorizer, matrix))
 }
 
-/// Everything that the fitted features depend on before they are weighed; the seed only where there is chance.
+/// Everything that a block depends on, which weights are not part of; the seed only where there is chance.
 fn block_key(data: &TrainingData, params: &VectorizerParams, blocks: &Blocks<'_>, seed: u64) -> Result<Digest, Error> {
     let seed = params.svd.is_some().then_some(seed);
     let unweighted = VectorizerParams { text_weight: 1.0, numeric_weight: 1.0, ..params.clone() };
     let key = json!({
-        "program": env!("CARGO_PKG_VERSION"), "rows": blocks.rows, "contract": data.contract.hash(), "features": unweighted, "seed": seed,
+        "build": BUILD, "rows": blocks.rows, "contract": data.contract.hash(), "features": unweighted, "seed": seed,
     });
     Ok(Digest::of(&serde_json::to_vec(&key).map_err(Error::internal)?))
 }

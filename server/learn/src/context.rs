@@ -10,6 +10,10 @@ pub type OnProgress<'a> = &'a (dyn Fn(f64, &str) + Sync);
 /// Takes a metric's key, its value and its step.
 pub type OnMetric<'a> = &'a (dyn Fn(&str, f64, i64) + Sync);
 
+/// What is kept between trainings is of this build. The number after the version grows with each change to what is kept, or to the numbers
+/// that fits compute, so that no fit goes on with those of another program.
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
+
 /// Keeps the state of one long fit, so that the next attempt at the very same fit goes on from there.
 pub trait Checkpoints: Sync {
     /// The last state that was kept; `None` at the first attempt.
@@ -20,7 +24,7 @@ pub trait Checkpoints: Sync {
     fn save(&self, state: &Arrays) -> Result<(), Error>;
 }
 
-/// Fitted features with the rows they made, kept from one training to the next.
+/// Fitted features with what they made of the texts, kept from one training to the next.
 pub trait FeatureBlocks: Sync {
     fn get(&self, key: &Digest) -> Result<Option<Arrays>, Error>;
     fn put(&self, key: &Digest, block: &Arrays) -> Result<(), Error>;

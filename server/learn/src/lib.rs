@@ -35,7 +35,7 @@ pub mod study_page;
 mod testing;
 pub mod threshold;
 
-pub use context::{Blocks, Checkpoints, FeatureBlocks, FitContext};
+pub use context::{BUILD, Blocks, Checkpoints, FeatureBlocks, FitContext};
 pub use examples::{Examples, TrainingData};
 pub use file::{Lineage, ModelFile};
 pub use metrics::{EvaluateOptions, Evaluation, evaluate};

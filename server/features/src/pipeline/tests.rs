@@ -57,39 +57,40 @@ fn rows_of_the_wrong_width_are_refused() {
 }
 
 #[test]
-fn weights_multiply_the_values_of_their_block_alike_in_a_batch_and_alone() {
-    let (prepared, rows) = {
-        let (_, _, prepared) = fit(&VectorizerParams::default());
-        let texts: Vec<String> = prepared.iter().map(|row| row.cleaned.clone()).collect();
-        let numeric: Vec<f64> = prepared.iter().flat_map(|row| row.numeric.clone()).collect();
-        (prepared, (texts, numeric))
-    };
-    let rows = Rows { texts: &rows.0, numeric: &rows.1, width: 2 };
+fn weights_come_after_the_fit_and_scaled_values_are_rounded_once() {
+    let (texts, numeric): (Vec<String>, Vec<f64>) = (0..50)
+        .map(|i| (format!("great book {} of the {}", "slow ".repeat(i % 4), i % 7), (i * i) as f64 / 7.0))
+        .unzip();
+    let rows = Rows { texts: &texts, numeric: &numeric, width: 1 };
     for svd in [None, Some(SvdParams { components: 3, ..SvdParams::default() })] {
-        let params = VectorizerParams { text_weight: 0.3, numeric_weight: 7.0, svd, ..VectorizerParams::default() };
-        let (vectorizer, weighted) = Vectorizer::fit(rows, &params, 1, Stop::never()).unwrap();
-        let (_, plain) = Vectorizer::fit_unweighted(rows, &params, 1, None, Stop::never()).unwrap();
-        assert_eq!(vectorizer.transform(rows, Stop::never()).unwrap(), weighted);
-        let numbers_from = vectorizer.width() - vectorizer.numbers();
-        let weight = |column: usize| if column < numbers_from { 0.3 } else { 7.0 };
+        let params = VectorizerParams { text_weight: 0.3, numeric_weight: 0.05, svd, ..VectorizerParams::default() };
+        let (vectorizer, matrix) = Vectorizer::fit(rows, &params, 1, Stop::never()).unwrap();
+        let other = VectorizerParams { numeric_weight: 7.0, ..params.clone() };
+        let (fitted, text) = Vectorizer::fit_text(rows, &other, 1, None, Stop::never()).unwrap();
+        let fitted = fitted.weighted(&params);
+        assert_eq!(fitted.join(&text, rows, Stop::never()).unwrap(), matrix);
+        assert_eq!(fitted.transform(rows, Stop::never()).unwrap(), matrix);
         let mut scratch = Scratch::default();
-        for (index, prepared) in prepared.iter().enumerate() {
-            vectorizer.transform_into(prepared, &mut scratch);
-            match (&weighted, &plain) {
-                (Matrix::Sparse(weighted), Matrix::Sparse(plain)) => {
-                    assert_eq!(scratch.row.as_ref(), weighted.row(index));
-                    for ((column, value), (_, plain)) in weighted.row(index).iter().zip(plain.row(index).iter()) {
-                        assert_eq!(value, (f64::from(plain) * weight(column)) as f32);
-                    }
+        for (index, text) in texts.iter().enumerate() {
+            let prepared = Prepared { cleaned: text.clone(), numeric: vec![numeric[index]] };
+            fitted.transform_into(&prepared, &mut scratch);
+            let last = match &matrix {
+                Matrix::Sparse(matrix) => {
+                    assert_eq!(scratch.row.as_ref(), matrix.row(index));
+                    *matrix.row(index).values.last().unwrap()
                 }
-                (Matrix::Dense(weighted), Matrix::Dense(plain)) => {
-                    assert_eq!(scratch.dense, weighted.row(index));
-                    for (column, (value, plain)) in weighted.row(index).iter().zip(plain.row(index)).enumerate() {
-                        assert_eq!(*value, (f64::from(*plain) * weight(column)) as f32);
-                    }
+                Matrix::Dense(matrix) => {
+                    assert_eq!(scratch.dense, matrix.row(index));
+                    *matrix.row(index).last().unwrap()
                 }
-                _ => panic!("weights change no shape"),
-            }
+            };
+            assert_eq!(last, (vectorizer.scaler.scaled(0, numeric[index]) * 0.05) as f32);
         }
+        let wrong = if fitted.is_dense() {
+            Matrix::Sparse(CsrMatrix::empty(1))
+        } else {
+            Matrix::Dense(DenseMatrix::zeros(0, 1))
+        };
+        assert!(fitted.join(&wrong, rows, Stop::never()).is_err());
     }
 }

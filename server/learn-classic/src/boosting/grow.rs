@@ -131,16 +131,14 @@ struct Found {
     scan: Box<Scan>,
 }
 
-impl Found {
-    /// The splits with the larger gain; of equals the first.
-    fn or_better(mut self, other: Self) -> Self {
-        for (best, next) in self.best.iter_mut().zip(other.best) {
-            if next.is_some_and(|next| best.is_none_or(|best| next.gain > best.gain)) {
-                *best = next;
-            }
+/// The splits with the larger gain; of equals the first.
+fn or_better(mut best: Vec<Option<Split>>, next: Vec<Option<Split>>) -> Vec<Option<Split>> {
+    for (best, next) in best.iter_mut().zip(next) {
+        if next.is_some_and(|next| best.is_none_or(|best| next.gain > best.gain)) {
+            *best = next;
         }
-        self
     }
+    best
 }
 
 /// One block of columns: its place, its bins in the histogram that is summed, and in that of the parent if there is one.
@@ -271,15 +269,15 @@ impl<const BINS: usize> Growth<'_, BINS> {
             Some(parent) => parent.chunks_mut(LANES).map(Some).collect(),
             None => ground.blocks.iter().map(|_| None).collect(),
         };
-        let nothing = || Found { best: vec![None; searches.len()], scan: Box::new(Scan::new()) };
-        let found = match (rows.len() + 256 * searches.len()) * ground.columns.len() >= PARALLEL {
+        let none = || vec![None; searches.len()];
+        let nothing = || Found { best: none(), scan: Box::new(Scan::new()) };
+        match (rows.len() + 256 * searches.len()) * ground.columns.len() >= PARALLEL {
             true => {
                 let work = histogram.par_chunks_mut(LANES).zip(parents).enumerate();
-                work.fold(nothing, of_block).reduce(nothing, Found::or_better)
+                work.fold(nothing, of_block).map(|found| found.best).reduce(none, or_better)
             }
-            false => histogram.chunks_mut(LANES).zip(parents).enumerate().fold(nothing(), of_block),
-        };
-        found.best
+            false => histogram.chunks_mut(LANES).zip(parents).enumerate().fold(nothing(), of_block).best,
+        }
     }
 
     /// The columns that the next search may use.

@@ -93,7 +93,8 @@ pub(super) fn add_up<const BINS: usize>(bins: &mut [Bins<BINS>], block: &Block, 
 
 #[inline(always)]
 fn add<const BINS: usize>(bins: &mut Bins<BINS>, code: u8, pair: &Pair) {
-    // Codes are below the power of two `BINS`; the compiler need not check it.
+    // Codes are below `BINS` in any case; this way the compiler need not check it.
+    const { assert!(BINS.is_power_of_two()) };
     let sums = &mut bins[usize::from(code) & (BINS - 1)];
     *sums = [sums[0] + pair[0], sums[1] + pair[1]];
 }

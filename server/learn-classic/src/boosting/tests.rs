@@ -2,16 +2,20 @@ use std::sync::Mutex;
 
 use pulp::Arch;
 use serde_json::{Value, json};
+use tenor_features::Stop;
 use tenor_features::dense::DenseMatrix;
 use tenor_features::random::Random;
 use tenor_learn::FitContext;
 use tenor_learn::params::Params;
 
-use super::histogram::{Pair, Units};
+use super::grow::{Ground, Scratch};
+use super::histogram::{Pair, Units, blocks};
+use super::loss::Derivatives;
 use super::options::defaults;
-use super::split::{Better, Offer, Rules, Scan};
+use super::split::{Better, Offer, Rules, Scan, Split};
 use super::stopping::should_stop;
 use super::*;
+use crate::trees::binner::bin_columns;
 use crate::trees::testing::{
     accuracy, check_cancel, check_file, fit, generated, golden, interrupted, matrix_of, numbers, options, probabilities,
 };
@@ -41,8 +45,13 @@ fn predictions_are_those_of_scikit_learn() {
 #[test]
 fn a_model_learns_and_answers_the_same_on_any_number_of_threads() {
     for classes in [2, 3] {
-        let (matrix, labels) = generated(3_000, 7, classes, 3);
-        let (test, test_labels) = generated(800, 7, classes, 4);
+        // Enough for a node's columns to be looked at by several threads. The last column is the first once more, so that splits are equal.
+        let twice = |(mut matrix, labels): (DenseMatrix, Vec<u32>)| {
+            matrix.values.chunks_mut(12).for_each(|row| row[11] = row[0]);
+            (matrix, labels)
+        };
+        let (matrix, labels) = twice(generated(3_000, 12, classes, 3));
+        let (test, test_labels) = twice(generated(800, 12, classes, 4));
         let weights: Vec<f32> = labels.iter().map(|label| 0.7 + *label as f32 / 3.0).collect();
         let given = json!({ "max_iter": 30, "max_split_features": 0.5, "early_stopping": true });
         let fit = |threads, seed| {
@@ -274,10 +283,12 @@ fn the_best_split_is_that_of_trying_every_one() {
         let less = |sums: Pair, other: Pair| [sums[0] - other[0], sums[1] - other[1]];
         let (total, min_samples_leaf) = (sum(&bins), 1 + random.below(10) as u32);
         let rules = Rules::new(min_samples_leaf, 0.5, units);
+        // A root scores nothing yet.
+        let score = if case % 3 == 0 { 0.0 } else { rules.score(total) };
         let mut wanted: Option<(f64, usize, bool, Pair)> = None;
         let mut offer = |bin: usize, missing_left: bool, left: Pair| {
             let right = less(total, left);
-            let gain = rules.score(left) + rules.score(right) - rules.score(total);
+            let gain = rules.score(left) + rules.score(right) - score;
             let allowed = [left, right].iter().all(|side| units.count(*side) >= u64::from(min_samples_leaf));
             if allowed && gain > wanted.map_or(0.0, |best| best.0) {
                 wanted = Some((gain, bin, missing_left, left));
@@ -287,14 +298,45 @@ fn the_best_split_is_that_of_trying_every_one() {
         if missing && bins[numbers] != [0, 0] {
             (0..numbers - 1).rev().for_each(|bin| offer(bin, true, less(total, sum(&bins[bin + 1..numbers]))));
         }
-        let offer = Offer { feature: 3, bins: &bins, missing, total, score: rules.score(total) };
-        let found = Arch::new().dispatch(Better { best: None, offer, rules: &rules, scan: &mut Scan::new() });
+        let offer = Offer { feature: 3, bins: &bins, missing, total, score };
+        let better_than = |best| Arch::new().dispatch(Better { best, offer, rules: &rules, scan: &mut Scan::new() });
+        let found = better_than(None);
         let found = found.map(|split| {
             met[usize::from(split.missing_left)] += 1;
             assert!((split.gain - wanted.unwrap().0).abs() < 1e-9, "case {case}: {split:?}");
+            let other = Split { feature: 4, ..split };
+            assert_eq!(better_than(Some(other)), Some(other), "case {case}: an equal split is no better one");
+            let lower = Split { gain: split.gain.next_down(), ..other };
+            assert_eq!(better_than(Some(lower)), Some(split), "case {case}: by one digit");
             (split.bin, split.missing_left, split.left)
         });
         assert_eq!(found, wanted.map(|(_, bin, missing_left, left)| (bin, missing_left, left)), "case {case}");
     }
     assert!(met.iter().all(|met| *met > 20), "{met:?}");
+}
+
+#[test]
+fn a_tree_is_the_same_however_wide_its_histograms_are() {
+    let (matrix, labels) = generated(900, 6, 2, 3);
+    let rows: Vec<u32> = (0..900).collect();
+    let columns = bin_columns(&matrix, &rows, 63, 1, Stop::never()).unwrap();
+    let blocks = blocks(&columns, rows.len());
+    let mut params =
+        Params::new(&Value::Null, &defaults()).map(|mut params| BoostingParams::read(&mut params)).unwrap().unwrap();
+    params.min_samples_leaf = 3;
+    let ground =
+        Ground { columns: &columns, blocks: &blocks, params: &params, seed: 5, stop: Stop::never(), arch: Arch::new() };
+    let derivatives: Vec<Derivatives> = labels.iter().map(|label| (0.5 - *label as f32, 0.25)).collect();
+    let mut scores = [vec![0.0; 900], vec![0.0; 900], vec![0.0; 900]];
+    let [narrow, middle, wide] = &mut scores;
+    let grown = [
+        ground.grow::<64>(0, &derivatives, narrow, &mut Scratch::default()).unwrap(),
+        ground.grow::<128>(0, &derivatives, middle, &mut Scratch::default()).unwrap(),
+        ground.grow::<256>(0, &derivatives, wide, &mut Scratch::default()).unwrap(),
+    ];
+    assert!(grown[0].tree.nodes.len() > 20);
+    for other in &grown[1..] {
+        assert_eq!((&grown[0].tree, &grown[0].gains), (&other.tree, &other.gains));
+    }
+    assert!(scores[0] == scores[1] && scores[0] == scores[2]);
 }

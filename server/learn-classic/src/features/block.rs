@@ -1,4 +1,4 @@
-//! Fitted features and the training rows they made, as arrays.
+//! Fitted features and what they made of the texts of the training rows, as arrays.
 
 use tenor_domain::Error;
 use tenor_features::arrays::{Array, Arrays, broken};
@@ -7,20 +7,20 @@ use tenor_features::pipeline::{Matrix, Vectorizer};
 use tenor_features::sparse::CsrMatrix;
 use tenor_learn::TrainingData;
 
-pub(super) fn write(vectorizer: &Vectorizer, matrix: &Matrix) -> Arrays {
+pub(super) fn write(vectorizer: &Vectorizer, text: &Matrix) -> Arrays {
     let mut block = Arrays::default();
     vectorizer.save(&mut block);
-    match matrix {
-        Matrix::Dense(matrix) => block.insert("matrix.values", Array::F32(matrix.values.clone())),
+    match text {
+        Matrix::Dense(matrix) => block.insert("text.values", Array::F32(matrix.values.clone())),
         Matrix::Sparse(matrix) => {
             let offsets = matrix.offsets.iter().map(|&offset| offset as u64).collect();
-            block.insert("matrix.offsets", Array::U64(offsets));
+            block.insert("text.offsets", Array::U64(offsets));
             // Little-endian numbers of four bytes: eight would double the block.
             block.insert(
-                "matrix.columns",
+                "text.columns",
                 Array::U8(matrix.columns.iter().flat_map(|column| column.to_le_bytes()).collect()),
             );
-            block.insert("matrix.values", Array::F32(matrix.values.clone()));
+            block.insert("text.values", Array::F32(matrix.values.clone()));
         }
     }
     block
@@ -29,8 +29,9 @@ pub(super) fn write(vectorizer: &Vectorizer, matrix: &Matrix) -> Arrays {
 /// Reads what [`write`] made of the training rows of `data`; sizes and columns are checked, the rest is under the store's digest.
 pub(super) fn read(block: &Arrays, data: &TrainingData) -> Result<(Vectorizer, Matrix), Error> {
     let vectorizer = Vectorizer::load(block, &data.contract)?;
-    let (rows, width, values) = (data.train.len(), vectorizer.width(), block.f32s("matrix.values")?.to_vec());
-    let wrong = || broken("matrix.values", "does not belong to these rows");
+    let width = vectorizer.width() - vectorizer.numbers();
+    let (rows, values) = (data.train.len(), block.f32s("text.values")?.to_vec());
+    let wrong = || broken("text.values", "does not belong to these rows");
     if vectorizer.is_dense() {
         let matrix = DenseMatrix { width, values };
         return if matrix.values.len() == rows * width {
@@ -40,8 +41,8 @@ pub(super) fn read(block: &Arrays, data: &TrainingData) -> Result<(Vectorizer, M
         };
     }
     let offsets: Vec<usize> =
-        block.u64s("matrix.offsets")?.iter().map(|&offset| usize::try_from(offset).unwrap_or(usize::MAX)).collect();
-    let (columns, rest) = block.u8s("matrix.columns")?.as_chunks();
+        block.u64s("text.offsets")?.iter().map(|&offset| usize::try_from(offset).unwrap_or(usize::MAX)).collect();
+    let (columns, rest) = block.u8s("text.columns")?.as_chunks();
     let columns: Vec<u32> = columns.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
     let fits = rest.is_empty()
         && offsets.len() == rows + 1

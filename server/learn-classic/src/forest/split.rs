@@ -6,7 +6,7 @@ use super::sample::{Sample, Units};
 /// A split that may be taken: bins up to `bin` go left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Split {
-    /// What both sides score together; see [`Sides::score`].
+    /// What both sides score together; see [`score`].
     pub score: f64,
     pub feature: usize,
     pub bin: usize,
@@ -52,7 +52,7 @@ pub(super) struct Histogram {
 
 impl Histogram {
     pub fn new(classes: usize) -> Self {
-        // Whole groups of all widths, which are those of `improve`.
+        // Whole groups of the lanes of `improve_by`.
         let lanes = if classes <= 8 { classes.next_multiple_of(2) } else { classes.next_multiple_of(8) };
         let zeros = || vec![0.0; lanes];
         Self { classes, sums: vec![0; 256 * lanes], occupied: [0; 256], left: zeros(), total: zeros() }
@@ -93,6 +93,7 @@ impl Histogram {
         best: &mut Option<Split>,
     ) -> bool {
         let groups = if GROUPS == 0 { self.classes.div_ceil(LANES) } else { GROUPS };
+        debug_assert_eq!(self.total.len(), LANES * groups, "of another width than `new` made");
         let mut seen = [0u64; 4];
         for sample in samples {
             let code = codes[sample.row as usize];
@@ -116,7 +117,7 @@ impl Histogram {
             let (left, _) = self.left.as_chunks_mut::<LANES>();
             // Missing values have the last bin.
             let numbers = &occupied[..occupied.len() - usize::from(has_missing)];
-            let mut scan = Scan { bins, numbers, total: &total[..groups], rows: samples.len() as u64, feature, rules };
+            let scan = Scan { bins, numbers, total: &total[..groups], rows: samples.len() as u64, feature, rules };
             let left = &mut left[..groups];
             scan.scan::<ENTROPY, GROUPS>(has_missing.then_some((missing, false)), left, best);
             if has_missing {
@@ -147,7 +148,7 @@ impl<const LANES: usize> Scan<'_, LANES> {
     /// `missing`: the bin of missing values, if there are any, and whether they go left.
     #[inline(always)]
     fn scan<const ENTROPY: bool, const GROUPS: usize>(
-        &mut self,
+        &self,
         missing: Option<(usize, bool)>,
         left: &mut [[f64; LANES]],
         best: &mut Option<Split>,

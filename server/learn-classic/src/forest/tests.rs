@@ -316,8 +316,9 @@ fn the_best_split_is_that_of_trying_every_one() {
         samples.iter().for_each(|sample| sums[sample.class as usize] += sample.packed);
         let members = Members { samples: &samples, sums: &sums };
         let offer = Offer { feature: 0, codes: &codes, missing: numbers };
-        let better_than = |mut best: Option<Split>| {
-            let differ = Histogram::new(classes).improve(members, offer, &rules, &mut best);
+        let mut histogram = Histogram::new(classes);
+        let mut better_than = |mut best: Option<Split>| {
+            let differ = histogram.improve(members, offer, &rules, &mut best);
             assert_eq!(differ, codes.iter().any(|code| *code != codes[0]), "case {case}");
             best
         };
@@ -342,4 +343,23 @@ fn the_best_split_is_that_of_trying_every_one() {
         }
     }
     assert!(met.iter().all(|met| *met > 10), "{met:?}");
+}
+
+#[test]
+fn weights_add_up_exactly_however_often_rows_are_drawn() {
+    for rows in [3usize, 4, 4_097] {
+        let heavy = (0..rows).map(|row| if row == 0 { 1e6 } else { 1e-3 }).collect::<Vec<f32>>();
+        for weights in [vec![1.0f32; rows], vec![1.0f32.next_up(); rows], heavy] {
+            let units = Units::new(&weights);
+            let all_on_the_first = units.pack(weights[0], rows as u32);
+            let one_each: Vec<u64> = weights.iter().map(|weight| units.pack(*weight, 1)).collect();
+            for samples in [&[all_on_the_first][..], &one_each] {
+                let sum: u64 = samples.iter().sum();
+                assert_eq!(units.count(sum), samples.len() as u64);
+                assert_eq!(units.weight(sum), samples.iter().map(|sample| units.weight(*sample)).sum::<f64>());
+            }
+            let share = units.weight(one_each[0]) * rows as f64 / units.weight(all_on_the_first);
+            assert!((share - 1.0).abs() < 1e-9, "{rows} rows: {share}");
+        }
+    }
 }

@@ -363,9 +363,12 @@ impl StudyTraining {
         if !self.params.is_null() && !self.params.is_object() {
             return Err(Error::invalid("training.params", "must be a JSON object, or empty"));
         }
-        if let Some(twice) = space.iter().find(|param| param.when.is_none() && self.params.get(&param.name).is_some()) {
+        let prefix = format!("{}.", self.kind);
+        let always = space.iter().filter(|param| param.when.is_none());
+        let mut searched = always.map(|param| param.name.strip_prefix(&prefix).unwrap_or(&param.name));
+        if let Some(twice) = searched.find(|name| self.params.get(name).is_some()) {
             let text = "is searched too, so it would count for no trial; take it out of the params or out of the space";
-            return Err(Error::invalid(format!("training.params.{}", twice.name), text));
+            return Err(Error::invalid(format!("training.params.{twice}"), text));
         }
         if self.register_model.is_none() && !self.aliases.is_empty() {
             return Err(Error::invalid("training.aliases", "need `register_model`: an alias points at a version"));
