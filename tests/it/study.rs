@@ -180,7 +180,7 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
             let space = json!([{ "name": name, "type": "float", "low": 1.0, "high": 2.0 }]);
             let twice = NewStudy::new("w").space(&space).maximize("macro_f1").training(given.clone());
             let error = server.client.studies().create(twice).await.unwrap_err();
-            assert!(error.to_string().contains("training.params.C: is searched too"), "{error}");
+            assert!(error.to_string().contains("`training.params.C` is searched too"), "{error}");
         }
         let holdout = StudyTraining { folds: 0, ..training.clone() };
         let live = NewStudy::new("w").space(&space).maximize("macro_f1").training(holdout);
