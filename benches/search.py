@@ -5,7 +5,8 @@ Each kind has a study of 30 trials, TPE with seed 42 in the first round, 43 in t
 rows: the best of 30 differs by .01 from seed to seed, so the scores of one round say little. A study is timed from its first trial's
 beginning to its last trial's end, with reading the rows on both sides; the search is the sum of its studies. Its ratio counts only when
 Tenor's best macro-F1 over all kinds is at least the peer's less 0.001. Every search of Tenor has a fresh server, so no features from before.
-Tenor gets the faster of --parallel trials at once, the peer the faster number of threads of each kind, found in its first round.
+Tenor gets the faster of --parallel trials at once, the peer the faster number of threads of each kind, found in its first round. Each set of
+rows has a page of its own, since one takes most of an hour.
 """
 import contextlib
 import csv
@@ -119,7 +120,7 @@ def table_of(name, kinds, mine, theirs, notes):
     score = [middle(runs, lambda run: best(run)[1]) for runs in (mine, theirs)]
     counts = score[0] >= score[1] - TOLERANCE
     if not counts:
-        notes.append(f"{name}: the ratio of the search does not count, Tenor's best macro-F1 is below the peer's less {TOLERANCE}")
+        notes.append(f"The ratio of the search does not count: Tenor's best macro-F1 is below the peer's less {TOLERANCE}")
     table = [row(f"{name}: the whole search", round(middle(mine, wall), 3), round(middle(theirs, wall), 3), "s", TARGET, counts=counts,
                  macro_f1_ours=round(score[0], 4), macro_f1_peer=round(score[1], 4))]
     table.append(row(f"{name}: best macro-F1 ({best(mine[0])[0]} / {best(theirs[0])[0]})", round(score[0], 4), round(score[1], 4), "",
@@ -152,13 +153,13 @@ def main():
     folder = binaries(options)
     kinds, at_once = options.kinds.split(","), [int(number) for number in options.parallel.split(",")]
     (WORK / "search").mkdir(parents=True, exist_ok=True)
-    table, notes, sections = [], [], []
+    whole = kinds == KINDS and options.trials == TRIALS and options.rows == ROWS
     for name, make in (("kindle_mixed", lambda: real("kindle_mixed.dev.csv.gz", options.rows)), ("generated", lambda: generated(python, options.rows))):
         if options.sets and name not in options.sets.split(","):
             continue
         path = make()
         if path is None:
-            notes.append(f"{name}.dev.csv.gz is not on this machine")
+            say(f"{name}.dev.csv.gz is not on this machine")
             continue
         parts, split = prepare(folder, name, path)
         tried, theirs = {parallel: [] for parallel in at_once}, []
@@ -170,15 +171,19 @@ def main():
                 side(SEED + number)
         walls = {parallel: statistics.median(map(wall, runs)) for parallel, runs in tried.items()}
         parallel = min(walls, key=walls.get)
-        notes.append(f"{name}: Tenor's whole search, trials at once: " + "; ".join(f"{number}: {seconds:.2f} s" for number, seconds in walls.items())
-                     + "; the faster is in the tables, with its scores")
+        notes = ["Tenor's whole search, trials at once: " + "; ".join(f"{number}: {seconds:.2f} s" for number, seconds in walls.items())
+                 + "; the faster is in the tables, with its scores"]
         by_threads = [found["walls"] for found in theirs[0].values()]
-        notes.append(f"{name}: the peer's whole search in the first round, threads: "
+        notes.append("The peer's whole search in the first round, threads: "
                      + "; ".join(f"{threads}: {sum(walls[threads] for walls in by_threads):.2f} s" for threads in by_threads[0])
                      + "; the faster of each kind is in the tables, with its scores, and the other was broken off at its time")
-        table += table_of(name, kinds, tried[parallel], theirs, notes)
-        sections.append(section(name, split, parallel, kinds, tried[parallel], theirs))
-    notes += [
+        table = table_of(name, kinds, tried[parallel], theirs, notes)
+        lines = section(name, split, parallel, kinds, tried[parallel], theirs)
+        finish(f"search-{name}", table, "make bench-search", notes + remarks(options), [lines], whole=whole)
+
+
+def remarks(options):
+    return [
         f"{options.trials} trials a kind; medians of {options.rounds} round{'s' if options.rounds > 1 else ''}; both sides on all cores. The peer "
         "runs one trial at once, forests with `n_jobs=-1`, else as scikit-learn does by default, but with the number of "
         "threads of BLAS and OpenMP (all cores, its default, or one) that is the faster for the kind: on a busy machine several are far slower.",
@@ -195,8 +200,6 @@ def main():
         "as the replaced system did; Tenor searches that of the numbers, for logistic regression (0.02 to 10) and networks (1 to 10).",
         "liblinear and lbfgs are a choice in the peer alone: Tenor has one solver for both penalties. liblinear runs one against the rest.",
     ]
-    whole = not options.sets and kinds == KINDS and options.trials == TRIALS and options.rows == ROWS
-    finish("search", table, "make bench-search", notes, sections, whole=whole)
 
 
 if __name__ == "__main__":
