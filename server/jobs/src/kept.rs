@@ -30,7 +30,7 @@ pub struct Kept {
 impl Kept {
     /// The checkpoints of a run or a trial.
     pub(crate) fn checkpoints(&self, of: impl std::fmt::Display) -> RunCheckpoints {
-        let name = format!("{of}-{}.checkpoint", BUILD);
+        let name = format!("{of}-{BUILD}.checkpoint");
         RunCheckpoints { path: self.folder.join(name), every: self.checkpoint_every, last: Mutex::new(Instant::now()) }
     }
 

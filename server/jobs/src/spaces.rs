@@ -1,7 +1,8 @@
 //! The spaces in which kinds are usually searched, with points in them that are known to be good.
 //!
 //! Ranges of `logreg`, `random_forest`, `hist_gb` and `mlp` are those of the system that Tenor replaces, but for two: dense kinds always learn
-//! from components, so theirs are not optional, and beside terms the weight of the numbers goes lower, since the best is often below 1.
+//! from components, so theirs are not optional, and of the weights only that of the numbers is searched, beside terms from lower on, since
+//! the best is often below 1.
 //! Trees, to which weights are nothing, are searched with fewer bins than they have by default: docs/adr/0008-bins-of-searched-trees.md.
 
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ fn terms() -> Vec<Value> {
     ]
 }
 
-/// How much the numbers count beside terms or components, each of which counts 1.
+/// How much the numbers count beside the text, which counts 1.
 fn numeric_weight(low: f64) -> Value {
     json!({ "name": "numeric_weight", "type": "float", "low": low, "high": 10.0, "log": true })
 }

@@ -171,18 +171,16 @@ impl<const LANES: usize> Scan<'_, LANES> {
             if next.is_none() && missing.is_none_or(|(_, is_left)| is_left) {
                 break;
             }
-            let (mut packed, mut weights) = ([0; LANES], [0.0; LANES]);
-            let mut parts = [[0.0; LANES]; 2];
+            let (mut weights, mut parts) = ([0.0; LANES], [[0.0; LANES]; 2]);
             for ((left, total), sums) in left.iter_mut().zip(self.total).zip(&self.bins[bin * groups..][..groups]) {
                 for lane in 0..LANES {
                     left[lane] += units.weight(sums[lane]);
-                    packed[lane] += sums[lane];
                     weights[lane] += left[lane];
                     parts[0][lane] += part::<ENTROPY>(left[lane]);
                     parts[1][lane] += part::<ENTROPY>(total[lane] - left[lane]);
                 }
+                left_rows += units.count(sums.iter().sum());
             }
-            left_rows += units.count(packed.iter().sum());
             if left_rows < self.rules.min_samples_leaf {
                 continue;
             }

@@ -363,9 +363,8 @@ impl StudyTraining {
         if !self.params.is_null() && !self.params.is_object() {
             return Err(Error::invalid("training.params", "must be a JSON object, or empty"));
         }
-        let prefix = format!("{}.", self.kind);
         let always = space.iter().filter(|param| param.when.is_none());
-        let mut searched = always.map(|param| param.name.strip_prefix(&prefix).unwrap_or(&param.name));
+        let mut searched = always.map(|param| own_name(&self.kind, &param.name));
         if let Some(twice) = searched.find(|name| self.params.get(name).is_some()) {
             let text = "is searched too, so it would count for no trial; take it out of the params or out of the space";
             return Err(Error::invalid(format!("training.params.{twice}"), text));
@@ -387,13 +386,16 @@ impl StudyTraining {
             None => self.kind.clone(),
         };
         let mut params = self.params.as_object().cloned().unwrap_or_default();
-        let prefix = format!("{kind}.");
         for (name, value) in trial.iter().filter(|(name, _)| *name != KIND_PARAM) {
-            let name = name.strip_prefix(&prefix).unwrap_or(name);
-            place(&mut params, name, value);
+            place(&mut params, own_name(&kind, name), value);
         }
         (kind, Value::Object(params))
     }
+}
+
+/// The name of a kind's parameter, which in a space may stand behind that of the kind: `<kind>.<parameter>`.
+fn own_name<'a>(kind: &str, name: &'a str) -> &'a str {
+    name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
 }
 
 /// A text that is JSON of a list or of nothing is taken as that: `null`, `[128, 64]`. Choices are plain values.
