@@ -163,9 +163,16 @@ pub struct Scratch {
 const BLOCKS: [&str; 2] = ["tfidf", "characters"];
 
 impl Vectorizer {
-    /// Fits on `rows` with both weights 1, whatever they are in `params`, and returns what the texts became before anything is scaled: TF-IDF
-    /// values, or components. [`weighted`](Self::weighted) and [`join`](Self::join) do the rest, so that one fit serves all weights. The same
-    /// for any number of threads; the seed is that of the SVD. Terms may have been counted before.
+    /// Fits on `rows` and returns their matrix as well. The same for any number of threads; the seed is that of the SVD.
+    pub fn fit(rows: Rows<'_>, params: &VectorizerParams, seed: u64, stop: Stop<'_>) -> Result<(Self, Matrix), Error> {
+        let (vectorizer, text) = Self::fit_text(rows, params, seed, None, stop)?;
+        let vectorizer = vectorizer.weighted(params);
+        let matrix = vectorizer.join(&text, rows, stop)?;
+        Ok((vectorizer, matrix))
+    }
+
+    /// Fits with both weights 1, whatever they are in `params`, and returns what the texts became before anything is scaled: TF-IDF values, or
+    /// components. With [`weighted`](Self::weighted) and [`join`](Self::join) that is [`fit`](Self::fit). Terms may have been counted before.
     pub fn fit_text(
         rows: Rows<'_>,
         params: &VectorizerParams,

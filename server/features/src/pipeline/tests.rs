@@ -1,18 +1,11 @@
 use super::*;
 
-fn fit_rows(rows: Rows<'_>, params: &VectorizerParams) -> Result<(Vectorizer, Matrix), Error> {
-    let (vectorizer, text) = Vectorizer::fit_text(rows, params, 1, None, Stop::never())?;
-    let vectorizer = vectorizer.weighted(params);
-    let matrix = vectorizer.join(&text, rows, Stop::never())?;
-    Ok((vectorizer, matrix))
-}
-
 fn fit(params: &VectorizerParams) -> (Vectorizer, CsrMatrix, Vec<Prepared>) {
     let texts: Vec<String> =
         (0..50).map(|i| format!("great book {} of the {}", "slow ".repeat(i % 4), i % 7)).collect();
     let numeric: Vec<f64> = (0..100).map(|i| f64::from(i * i) / 7.0).collect();
     let rows = Rows { texts: &texts, numeric: &numeric, width: 2 };
-    let (vectorizer, matrix) = fit_rows(rows, params).unwrap();
+    let (vectorizer, matrix) = Vectorizer::fit(rows, params, 1, Stop::never()).unwrap();
     assert_eq!(vectorizer.transform(rows, Stop::never()).unwrap(), matrix);
     let Matrix::Sparse(matrix) = matrix else { panic!("the rows are sparse") };
     let prepared =
@@ -60,7 +53,7 @@ fn without_the_numeric_block_there_are_only_terms() {
 #[test]
 fn rows_of_the_wrong_width_are_refused() {
     let rows = Rows { texts: &["aa bb".to_owned()], numeric: &[1.0], width: 2 };
-    assert!(fit_rows(rows, &VectorizerParams::default()).is_err());
+    assert!(Vectorizer::fit(rows, &VectorizerParams::default(), 1, Stop::never()).is_err());
 }
 
 #[test]
@@ -71,7 +64,7 @@ fn weights_come_after_the_fit_and_scaled_values_are_rounded_once() {
     let rows = Rows { texts: &texts, numeric: &numeric, width: 1 };
     for svd in [None, Some(SvdParams { components: 3, ..SvdParams::default() })] {
         let params = VectorizerParams { text_weight: 0.3, numeric_weight: 0.05, svd, ..VectorizerParams::default() };
-        let (vectorizer, matrix) = fit_rows(rows, &params).unwrap();
+        let (vectorizer, matrix) = Vectorizer::fit(rows, &params, 1, Stop::never()).unwrap();
         let other = VectorizerParams { numeric_weight: 7.0, ..params.clone() };
         let (fitted, text) = Vectorizer::fit_text(rows, &other, 1, None, Stop::never()).unwrap();
         let fitted = fitted.weighted(&params);
