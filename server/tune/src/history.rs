@@ -14,11 +14,11 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// `value` so that smaller is better.
+    /// `value` so that smaller is better, never -0, which has a place of its own in total orders.
     pub fn loss(self, value: f64) -> f64 {
         match self {
-            Self::Minimize => value,
-            Self::Maximize => -value,
+            Self::Minimize => value + 0.0,
+            Self::Maximize => 0.0 - value,
         }
     }
 }
@@ -102,4 +102,17 @@ pub fn random_of(study_seed: u64, trial_number: u64) -> Random {
     let mut seeds = Random::new(study_seed, 0x7e11);
     let seed = seeds.next();
     Random::new(seed, trial_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_loss_is_negative_zero() {
+        for (direction, value) in [(Direction::Minimize, -0.0), (Direction::Maximize, 0.0)] {
+            assert!(direction.loss(value).is_sign_positive());
+        }
+        assert_eq!((Direction::Minimize.loss(-2.0), Direction::Maximize.loss(-2.0)), (-2.0, 2.0));
+    }
 }

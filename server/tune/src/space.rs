@@ -103,6 +103,8 @@ pub type Assignment = BTreeMap<String, ParamValue>;
 
 /// More values than this are not listed one by one.
 const MAX_CELLS: u64 = 4_096;
+/// Most steps from one end of a domain to the other: whole numbers that a float tells apart.
+const MAX_STEPS: i64 = 1 << 53;
 
 impl Space {
     /// Checks the parameters; the error names the first that is wrong.
@@ -166,13 +168,36 @@ impl Space {
         self.build(|_, axis| axis.kind.random(random))
     }
 
+    /// The point with one parameter after the other at each of its other choices, or at both ends of its numbers. What comes to exist by that
+    /// is drawn.
+    pub fn variants(&self, point: &Point, random: &mut Random) -> Vec<Point> {
+        let mut variants = Vec::new();
+        for (at, own) in point.0.iter().enumerate().filter_map(|(at, own)| Some((at, (*own)?))) {
+            let others: Vec<f64> = match self.axes[at].kind {
+                AxisKind::Choices { count } => (0..count).map(|choice| choice as f64).filter(|it| *it != own).collect(),
+                _ => vec![0.0, 1.0],
+            };
+            variants.extend(others.into_iter().map(|other| {
+                self.build(
+                    |axis, of| {
+                        if axis == at { other } else { point.0[axis].unwrap_or_else(|| of.kind.random(random)) }
+                    },
+                )
+            }));
+        }
+        variants
+    }
+
     /// The values of a point.
     pub fn assignment(&self, point: &Point) -> Assignment {
         let named = self.params.iter().zip(&point.0);
         named.filter_map(|(param, it)| it.map(|it| (param.name.clone(), param.domain.value(it)))).collect()
     }
 
-    /// The point of these values; what [`assignment`](Self::assignment) makes of it are they again, floats but for their last bits. An error names a value that is missing, unknown, or outside of its domain.
+    /// The point of these values; what [`assignment`](Self::assignment) makes of it are they again, floats but for their last bits.
+    ///
+    /// # Errors
+    /// A value that is missing, unknown, or outside of its domain.
     pub fn point(&self, values: &Assignment) -> Result<Point, Error> {
         let mut coordinates = Vec::with_capacity(self.axes.len());
         for (at, param) in self.params.iter().enumerate() {
@@ -190,6 +215,11 @@ impl Space {
             None => Ok(Point(coordinates)),
         }
     }
+}
+
+/// How many values a domain with a step has; the end counts also where rounding puts it a hair below its step.
+fn values_of(low: f64, high: f64, step: f64) -> u64 {
+    ((high - low) / step * (1.0 + 1e-12)) as u64 + 1
 }
 
 fn condition(when: &When, before: &[Param]) -> Result<(usize, Vec<usize>), String> {
@@ -223,14 +253,14 @@ impl Domain {
                     None if low == high => Ok(cells(1, |_| 0.0)),
                     None => Ok(AxisKind::Continuous),
                     Some(_) if *log => Err("can have a step or a logarithm, not both".to_owned()),
-                    Some(step) if step.is_finite() && *step > 0.0 => {
-                        Ok(evenly(((high - low) / step * (1.0 + 1e-12)) as u64 + 1))
+                    Some(step) if step.is_finite() && *step > 0.0 && (high - low) / step <= MAX_STEPS as f64 => {
+                        Ok(evenly(values_of(*low, *high, *step)))
                     }
-                    Some(step) => Err(format!("must have a step above 0, got {step}")),
+                    Some(step) => Err(format!("must have a step above 0, at most 2^53 of them, got {step}")),
                 }
             }
             Self::Int { low, high, log, step } => {
-                if low > high || high.checked_sub(*low).is_none_or(|span| span > 1 << 53) {
+                if low > high || high.checked_sub(*low).is_none_or(|span| span > MAX_STEPS) {
                     return Err(format!("must have ends with low <= high and at most 2^53 apart, got {low} to {high}"));
                 }
                 if *step < 1 {
@@ -272,8 +302,7 @@ impl Domain {
                 ParamValue::Float((low + at * (high - low)).clamp(*low, *high))
             }
             Self::Float { low, high, step: Some(step), .. } => {
-                let count = ((high - low) / step * (1.0 + 1e-12)) as u64 + 1;
-                ParamValue::Float((low + cell_of(at, count) as f64 * step).min(*high))
+                ParamValue::Float((low + cell_of(at, values_of(*low, *high, *step)) as f64 * step).min(*high))
             }
             Self::Int { low, high, log: true, .. } => {
                 let (first, last) = log_ends(*low, *high);
@@ -306,7 +335,7 @@ impl Domain {
                 }
                 Ok(match step {
                     Some(step) => {
-                        let (cell, count) = ((number - low) / step, ((high - low) / step * (1.0 + 1e-12)) as u64 + 1);
+                        let (cell, count) = ((number - low) / step, values_of(*low, *high, *step));
                         if (cell - cell.round()).abs() > 1e-6 {
                             return Err(format!("is {number}, which is not a multiple of {step} above {low}"));
                         }

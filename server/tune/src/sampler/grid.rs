@@ -10,6 +10,7 @@ use crate::space::{Axis, AxisKind, Point, Space};
 /// many places at even distances. Combinations that differ in parameters that do not exist are one.
 #[derive(Debug, Clone, Copy)]
 pub struct Grid {
+    /// 1 or more.
     pub steps: usize,
 }
 

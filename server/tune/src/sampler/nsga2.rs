@@ -11,6 +11,7 @@ use crate::space::{AxisKind, Point, Space};
 /// The sampler. Trials `0..population` are the first generation, the next so many the second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nsga2 {
+    /// 2 or more.
     pub population: u64,
     /// Chance that a child has two parents.
     pub crossover: f64,

@@ -335,10 +335,14 @@ fn second_best<'a>(history: History<'a>) -> impl Iterator<Item = &'a Trial> {
     pruned.into_iter().chain(broken)
 }
 
-/// By how much each is better than the worst of them; even where they are all as good.
+/// By how much each is better than the worst of them; even where they are all as good. What a trial that breaks constraints reached says
+/// nothing of how good it is.
 fn improvements(history: History<'_>, good: &[&Trial]) -> Vec<f64> {
-    let losses: Vec<Option<f64>> =
-        good.iter().map(|it| it.values.first().map(|value| history.directions[0].loss(*value))).collect();
+    let loss = |trial: &&Trial| {
+        let value = trial.values.first().filter(|_| trial.violation <= 0.0);
+        value.map(|value| history.directions[0].loss(*value))
+    };
+    let losses: Vec<Option<f64>> = good.iter().map(loss).collect();
     let worst = losses.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
     let gains: Vec<f64> = losses.iter().map(|loss| loss.map_or(0.0, |loss| worst - loss)).collect();
     let mean = gains.iter().sum::<f64>() / gains.len().max(1) as f64;
@@ -367,6 +371,16 @@ mod tests {
             reports: Vec::new(),
         };
         rows.iter().zip(0..).map(trial).collect()
+    }
+
+    #[test]
+    fn what_a_trial_reached_by_breaking_constraints_does_not_weigh() {
+        let mut all = trials(&[vec![1.0], vec![2.0], vec![0.0]]);
+        all[2].violation = 0.5;
+        let directions = [Direction::Minimize];
+        let good: Vec<&Trial> = all.iter().collect();
+        let weights = improvements(History { directions: &directions, trials: &all }, &good);
+        assert!(weights[0] > 2.0 && weights[1] == weights[2], "{weights:?}");
     }
 
     #[test]

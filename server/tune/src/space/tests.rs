@@ -123,6 +123,7 @@ fn a_wrong_space_is_refused_with_the_parameter_named() {
         (float(0.0, 1.0, true, None), "above 0"),
         (float(1.0, 2.0, true, Some(0.5)), "not both"),
         (float(0.0, 1.0, false, Some(0.0)), "step above 0"),
+        (float(0.0, 1e300, false, Some(1e-10)), "at most 2^53 of them"),
         (int(2, 1, false, 1), "low <= high"),
         (int(i64::MIN, i64::MAX, false, 1), "at most 2^53"),
         (int(0, 5, true, 1), "begin at 1"),
@@ -146,6 +147,36 @@ fn a_wrong_space_is_refused_with_the_parameter_named() {
     ] {
         let error = Space::new(params).unwrap_err();
         assert!(error.violations[0].description.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn variants_take_each_parameter_to_its_choices_and_ends() {
+    let space = every_sort();
+    for seed in 0..20 {
+        let random = &mut crate::history::random_of(seed, 0);
+        let point = space.random(random);
+        let values = space.assignment(&point);
+        let variants: Vec<Assignment> = space.variants(&point, random).iter().map(|it| space.assignment(it)).collect();
+        let mut expected = 0;
+        for param in space.params().iter().filter(|param| values.contains_key(&param.name)) {
+            let others = match &param.domain {
+                Domain::Float { low, high, .. } => vec![ParamValue::Float(*low), ParamValue::Float(*high)],
+                Domain::Int { low, high, .. } => vec![ParamValue::Int(*low), ParamValue::Int(*high)],
+                Domain::Categorical { choices } => {
+                    choices.iter().filter(|choice| **choice != values[&param.name]).cloned().collect()
+                }
+            };
+            for other in others {
+                let wanted = Assignment::from([(param.name.clone(), other)]);
+                let variant = &variants[expected];
+                let found = Assignment::from([(param.name.clone(), variant[&param.name].clone())]);
+                assert!(same(&found, &wanted), "{found:?} {wanted:?}");
+                assert!(space.point(variant).is_ok(), "{variant:?}");
+                expected += 1;
+            }
+        }
+        assert_eq!(variants.len(), expected);
     }
 }
 
