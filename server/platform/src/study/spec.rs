@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenor_domain::{
-    AliasName, CalibrationMethod, Error, ExperimentName, Metric, ModelName, ParamValue, SplitId, Trial,
+    AliasName, CalibrationMethod, Error, ExperimentName, Metric, ModelName, ParamValue, SplitId, Trial, TrialState,
 };
 use tenor_tune::pruner::{Halving, Hyperband, Median, NoPruner, Wilcoxon};
 use tenor_tune::{Assignment, Direction, Param, Policy, Pruner, SamplerKind};
@@ -77,7 +77,7 @@ pub struct Budget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<u32>,
     /// It ends after so many complete trials without one that is better than all before (with several objectives: that none before
-    /// dominates or equals).
+    /// dominates or equals); one that breaks constraints is never better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
 }
@@ -204,7 +204,7 @@ impl StudySpec {
     /// Ranges, names and what does not go together; the space itself is checked where it is made.
     pub fn check(&self) -> Result<(), Error> {
         check_metrics("objectives", &self.objectives, 1..=MAX_OBJECTIVES)?;
-        check_metrics("prune_metrics", &self.prune_metrics, 0..=MAX_OBJECTIVES)?;
+        check_metrics("pruner.metrics", &self.prune_metrics, 0..=MAX_OBJECTIVES)?;
         if self.constraints.len() > MAX_CONSTRAINTS {
             return Err(Error::invalid("constraints", format!("must be at most {MAX_CONSTRAINTS}")));
         }
@@ -273,7 +273,7 @@ impl PrunerSpec {
         };
         match *self {
             Self::None => Ok(()),
-            Self::Median(Median { quantile, startup_trials, warmup_steps }) => {
+            Self::Median(Median { quantile, startup_trials, warmup_steps, every_metric: _ }) => {
                 share("quantile", quantile)?;
                 step("startup_trials", startup_trials as u64, 0)?;
                 step("warmup_steps", warmup_steps, 0)
@@ -331,8 +331,9 @@ impl PolicySpec {
                 }
                 let key =
                     spec.objectives.first().map_or_else(String::new, |it| format!("{}{STANDARD_ERROR}", it.metric));
+                let complete = trials.iter().filter(|trial| trial.state == TrialState::Complete);
                 let error = |trial: &Trial| Some((trial.number.unsigned_abs(), *trial.metrics.get(&key)?));
-                Policy::OneStandardError { errors: trials.iter().filter_map(error).collect() }
+                Policy::OneStandardError { errors: complete.filter_map(error).collect() }
             }
         })
     }

@@ -13,7 +13,9 @@ use crate::pareto::ranks;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Halving {
+    /// The step of the first rung, 1 or more.
     pub first: u64,
+    /// Of so many trials one goes on, 2 or more.
     pub eta: u64,
     /// Whether trials that no other dominates always go on; for several metrics.
     pub protect_front: bool,
@@ -132,7 +134,9 @@ fn epsilon_net(rows: &[Vec<f64>], front: &[usize]) -> Vec<usize> {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hyperband {
+    /// The step of the first rung of the first bracket, 1 or more.
     pub first: u64,
+    /// Of so many trials one goes on, 2 or more.
     pub eta: u64,
     /// Whether trials that no other dominates always go on; for several metrics.
     pub protect_front: bool,

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Decision, Pruner, comparable, losses, quantile};
 use crate::history::{Direction, History, Trial};
+use crate::pareto::ranks;
 
-/// Ends a trial that is worse than the given share of the others in EVERY metric: its best so far against theirs at the same step. With
-/// one metric this is the median rule; with several a trial stays that is good at anything.
+/// Ends a trial that is worse than the given share of the others: its best so far against theirs at the same step. With several metrics it
+/// is worse by the fronts of non-dominated trials, so one that no other dominates goes on (docs/adr/0009-median-by-fronts.md).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Median {
@@ -16,11 +17,13 @@ pub struct Median {
     pub startup_trials: usize,
     /// Steps before which nothing is ended.
     pub warmup_steps: u64,
+    /// Ends only what is worse in each metric by itself, so what is good at anything goes on; for several metrics.
+    pub every_metric: bool,
 }
 
 impl Default for Median {
     fn default() -> Self {
-        Self { quantile: 0.5, startup_trials: 5, warmup_steps: 0 }
+        Self { quantile: 0.5, startup_trials: 5, warmup_steps: 0, every_metric: false }
     }
 }
 
@@ -35,27 +38,31 @@ impl Pruner for Median {
         };
         let others = comparable(history).filter(|other| other.number != trial.number);
         let others = others.filter(|other| other.reports.last().is_some_and(|report| report.step >= last.step));
-        let others: Vec<Vec<f64>> = others.filter_map(|other| best_until(directions, other, last.step)).collect();
-        if others.len() < self.startup_trials.max(1) {
-            return Decision::go_on(format!("{} others came to step {}", others.len(), last.step));
+        let mut rows: Vec<Vec<f64>> = others.filter_map(|other| best_until(directions, other, last.step)).collect();
+        let count = rows.len();
+        if count < self.startup_trials.max(1) {
+            return Decision::go_on(format!("{count} others came to step {}", last.step));
         }
-        let limits: Vec<f64> = (0..directions.len())
-            .map(|metric| {
-                let mut column: Vec<f64> = others.iter().map(|row| row[metric]).collect();
-                column.sort_by(f64::total_cmp);
-                quantile(&column, self.quantile)
-            })
-            .collect();
-        let (worse, count) = (own.iter().zip(&limits).all(|(own, limit)| own > limit), others.len());
-        let percent = self.quantile * 100.0;
-        if worse {
-            Decision::prune(format!("worse than {percent} % of {count} others at step {} in every metric", last.step))
-        } else {
-            Decision::go_on(format!(
-                "among the better {percent} % of {count} others at step {} in some metric",
-                last.step
-            ))
+        rows.push(own);
+        let by_fronts = directions.len() > 1 && !self.every_metric;
+        if by_fronts {
+            rows = ranks(&rows).into_iter().map(|rank| vec![f64::from(rank)]).collect();
         }
+        let (others, own) = rows.split_at(count);
+        let worse = own[0].iter().enumerate().all(|(at, own)| {
+            let mut column: Vec<f64> = others.iter().map(|row| row[at]).collect();
+            column.sort_by(f64::total_cmp);
+            *own > quantile(&column, self.quantile)
+        });
+        let place = if worse { "worse than" } else { "among the better" };
+        let by = match directions.len() {
+            1 => "",
+            _ if by_fronts => ", by fronts",
+            _ if worse => " in every metric",
+            _ => " in some metric",
+        };
+        let text = format!("{place} {} % of {count} others at step {}{by}", self.quantile * 100.0, last.step);
+        if worse { Decision::prune(text) } else { Decision::go_on(text) }
     }
 }
 

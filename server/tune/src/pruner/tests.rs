@@ -43,13 +43,30 @@ fn the_median_rule_ends_what_is_worse_than_half() {
 }
 
 #[test]
-fn with_several_metrics_only_what_is_bad_at_everything_ends() {
+fn the_median_rule_orders_several_metrics_by_fronts() {
     let pruner = Median::default();
     let both = [Direction::Minimize, Direction::Maximize];
     let others: Vec<Trial> = (0..7).map(|number| trial(number, &[&[number as f64, number as f64]])).collect();
-    assert!(!decide(&pruner, &both, &others, &trial(9, &[&[6.0, 6.0]])));
-    assert!(!decide(&pruner, &both, &others, &trial(9, &[&[0.0, 0.0]])));
-    assert!(decide(&pruner, &both, &others, &trial(9, &[&[4.0, 2.0]])));
+    for (own, pruned) in [([6.0, 6.0], false), ([0.0, 0.0], false), ([9.0, 7.0], false), ([4.0, 2.0], true)] {
+        assert_eq!(decide(&pruner, &both, &others, &trial(9, &[&own])), pruned, "{own:?}");
+    }
+    // Fronts 0 to 4, one trial each.
+    let chain: Vec<Trial> = (0..5).map(|number| trial(number, &[&[number as f64, -(number as f64)]])).collect();
+    for (own, pruned) in [([1.5, -1.5], false), ([2.5, -2.5], true), ([0.5, -9.0], false), ([9.0, -0.5], false)] {
+        assert_eq!(decide(&pruner, &both, &chain, &trial(9, &[&own])), pruned, "{own:?}");
+    }
+}
+
+#[test]
+fn the_median_rule_for_every_metric_keeps_what_is_good_at_anything() {
+    let every = Median { every_metric: true, ..Median::default() };
+    let both = [Direction::Minimize; 2];
+    let rows = [[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [5.0, -1.0], [6.0, -1.5], [7.0, -2.0]];
+    let others: Vec<Trial> = rows.iter().enumerate().map(|(number, row)| trial(number as u64, &[row])).collect();
+    // Three others dominate it, and it is among the better half in the first metric.
+    let own = trial(9, &[&[3.0, 3.0]]);
+    assert!(decide(&Median::default(), &both, &others, &own) && !decide(&every, &both, &others, &own));
+    assert!(decide(&every, &both, &others, &trial(9, &[&[4.0, 3.0]])));
 }
 
 #[test]
