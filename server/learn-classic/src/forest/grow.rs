@@ -89,7 +89,7 @@ impl Ground<'_> {
             scratch.samples.push(Sample { row: row as u32, class: self.labels[row], packed });
         }
         scratch.features.clear();
-        scratch.features.extend(0..self.columns.len() as u32);
+        scratch.features.extend((0..self.columns.len() as u32).filter(|at| self.columns[*at as usize].varies()));
         let mut grown = Grown { tree: Tree::default(), gains: vec![0.0; self.columns.len()] };
         let mut waiting = vec![Waiting { start: 0, end: scratch.samples.len(), depth: 0, right_of: None }];
         while let Some(node) = waiting.pop() {
@@ -133,7 +133,8 @@ impl Ground<'_> {
     }
 
     /// Looks at `max_features` columns drawn without replacement, and at more while all of them are constant in this node, as
-    /// scikit-learn does (sklearn/tree/_splitter.pyx, 1.9.1). A split need not lower the impurity.
+    /// scikit-learn does (sklearn/tree/_splitter.pyx, 1.9.1). A split need not lower the impurity. Columns that are constant in all rows are
+    /// not drawn, other than there: they would take the places of those that tell something.
     fn find_split(
         &self,
         node: &Waiting,

@@ -43,6 +43,21 @@ fn a_tree_without_chance_is_that_of_scikit_learn() {
 }
 
 #[test]
+fn columns_that_never_vary_take_no_places_among_those_that_are_drawn() {
+    let (matrix, labels) = generated(600, 6, 3, 5);
+    let between = [f32::NAN, 0.0, 7.5];
+    let row = |row: &[f32]| row.iter().flat_map(|value| [*value].into_iter().chain(between)).collect::<Vec<_>>();
+    let values: Vec<f32> = matrix.values.chunks(matrix.width).flat_map(row).collect();
+    let wide = DenseMatrix { values, width: 4 * matrix.width };
+    let given = json!({ "n_estimators": 20, "max_split_features": 2 });
+    let narrow = fit::<Forest>(&matrix, &labels, 3, given.clone());
+    let fitted = fit::<Forest>(&wide, &labels, 3, given);
+    assert_eq!(probabilities(&fitted, &wide, 3), probabilities(&narrow, &matrix, 3));
+    let importances: Vec<f64> = fitted.importances().into_iter().step_by(4).collect();
+    assert_eq!(importances, narrow.importances());
+}
+
+#[test]
 fn a_forest_learns_and_answers_the_same_on_any_number_of_threads() {
     for (classes, criterion) in [(2, "gini"), (3, "gini"), (3, "entropy")] {
         let (matrix, labels) = generated(1_500, 6, classes, 3);

@@ -35,6 +35,10 @@ impl Column {
     pub fn bins(&self) -> usize {
         self.edges.len() + 1
     }
+    /// Whether some rows are in another bin than others.
+    pub fn varies(&self) -> bool {
+        !self.edges.is_empty() || self.missing && self.codes.iter().any(|code| usize::from(*code) != self.bins())
+    }
     /// The threshold that sends the bins up to `bin` to the left: all numbers there are when it is the last.
     pub fn threshold(&self, bin: usize) -> f32 {
         self.edges.get(bin).copied().unwrap_or(f32::MAX)
