@@ -17,7 +17,7 @@ use tenor_queue::{Fence, Job, JobContext, JobError};
 use crate::context::{Jobs, caller, compute};
 use crate::kept::{Kept, RunCheckpoints};
 pub(crate) use measure::MEASURED;
-use measure::{LATENCY, Measured, Trial};
+use measure::{Measured, Trial, latencies};
 pub use rows::RowsCache;
 pub(crate) use rows::load_examples;
 
@@ -67,7 +67,7 @@ impl RunTrial {
             params,
             seed: spec.seed,
             folds: training.folds,
-            latency_counts: spec.looks_at(LATENCY),
+            latency_counts: latencies().any(|metric| spec.looks_at(metric)),
             report: Reporter {
                 runtime: tokio::runtime::Handle::current(),
                 platform: Arc::clone(&jobs.platform),

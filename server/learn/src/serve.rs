@@ -36,6 +36,8 @@ pub fn answer(
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Latency {
     pub median: f64,
+    /// 95 of 100 answers take no longer.
+    pub p95: f64,
     /// Median absolute deviation from the median.
     pub mad: f64,
     /// Answers that were timed.
@@ -77,7 +79,7 @@ pub fn measure_latency(
     let median = quantile(&times, 0.5);
     let mut away: Vec<f64> = times.iter().map(|time| (time - median).abs()).collect();
     away.sort_by(f64::total_cmp);
-    Ok(Latency { median, mad: quantile(&away, 0.5), count: times.len() as u64 })
+    Ok(Latency { median, p95: quantile(&times, 0.95), mad: quantile(&away, 0.5), count: times.len() as u64 })
 }
 
 #[cfg(test)]
@@ -98,6 +100,7 @@ mod tests {
         let latency = |rows| measure_latency(model.as_ref(), &data.train, rows, 3, Stop::never());
         let found = latency(10).unwrap();
         assert!(found.count == 30 && found.median > 0.0 && found.mad >= 0.0 && found.mad.is_finite());
+        assert!(found.p95 >= found.median && found.p95.is_finite());
         assert_eq!(latency(1_000).unwrap().count, 120);
         assert!(latency(0).is_err());
     }

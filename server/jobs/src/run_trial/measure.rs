@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tenor_domain::{Digest, Error, ErrorKind};
 use tenor_features::Stop;
+use tenor_features::arrays::{Array, Arrays};
 use tenor_learn::cross_validation::Summary;
 use tenor_learn::folds::Folds;
 use tenor_learn::serve::measure_latency;
@@ -21,14 +22,26 @@ use super::rows::TrialRows;
 use crate::kept::Kept;
 
 /// What trials measure besides the scores of an evaluation. `latency_us`: the median time of one answer on the serving path, one
-/// text after the other on one thread, in microseconds; `latency_us_mad` its median absolute deviation, `latency_us_n` the number of
-/// answers. `model_bytes`: the model file. `nonzero_params`: learned numbers that are not zero. `fit_seconds`: of all fits;
-/// of one that a killed worker left and another went on with, what the last attempt took.
+/// text after the other on one thread, in microseconds; `latency_us_p95` their 95th percentile, `latency_us_mad` their median absolute
+/// deviation, `latency_us_n` the number of answers. `model_bytes`: the model file. `nonzero_params`: learned numbers that are not zero.
+/// `fit_seconds`: of all fits; of one that a killed worker left and another went on with, what the last attempt took.
 /// `feature_block_hits`: fits that found their features made.
-pub(crate) const MEASURED: [&str; 7] =
-    [LATENCY, "latency_us_mad", "latency_us_n", "model_bytes", "nonzero_params", "fit_seconds", "feature_block_hits"];
+pub(crate) const MEASURED: [&str; 8] = [
+    "latency_us",
+    "latency_us_p95",
+    "latency_us_mad",
+    "latency_us_n",
+    "model_bytes",
+    "nonzero_params",
+    "fit_seconds",
+    "feature_block_hits",
+];
 
-pub(super) const LATENCY: &str = "latency_us";
+/// What a trial measures of latency.
+pub(super) fn latencies() -> impl Iterator<Item = &'static str> {
+    MEASURED.into_iter().filter(|name| name.starts_with("latency_us"))
+}
+
 /// Texts of a latency, and how often each is answered: so often when the study looks at it, else once, for the record.
 const LATENCY_ROWS: usize = 200;
 const LATENCY_ROUNDS: usize = 5;
@@ -45,10 +58,10 @@ pub(super) struct Trial<'a> {
     /// `None`: judged by the validation rows.
     pub folds: Option<u32>,
     pub kept: &'a Kept,
-    /// Of a fit that is not one of folds.
+    /// Of the fit, or of the folds that are finished.
     pub checkpoints: &'a dyn Checkpoints,
     pub prune_metrics: &'a [String],
-    /// Whether the study looks at `latency_us`.
+    /// Whether the study looks at latency.
     pub latency_counts: bool,
     /// Takes a step and every metric that trials are pruned by; says whether to end.
     pub report: &'a (dyn Fn(i64, BTreeMap<String, f64>) -> Result<bool, Error> + Sync),
@@ -128,49 +141,69 @@ impl Trial<'_> {
         }
     }
 
-    /// Reports after each fold, the first of which is step 1.
+    /// Reports after each fold, the first of which is step 1. Folds that an earlier attempt on this machine finished are not fitted again.
     fn over_folds(&self, params: &Value, count: u32) -> Result<Measured, Error> {
         let data = &self.rows.data;
         let folds = Folds::grouped(&self.rows.groups, &data.train.labels, count, self.seed)?;
         let asked = || self.cancelled.load(Ordering::Relaxed);
+        let finished = self.checkpoints.load()?.map(|arrays| from_arrays(&arrays)).unwrap_or_default();
         let mut of_folds: Vec<BTreeMap<String, f64>> = Vec::new();
         for fold in 0..folds.count() {
-            let (train, test) = folds.split(fold);
-            let part = TrainingData {
-                contract: data.contract.clone(),
-                train: data.train.select(&train),
-                validation: data.validation.clone(),
+            let metrics = match finished.get(fold as usize) {
+                Some(known) => known.clone(),
+                None => self.on_fold(params, &folds, fold, Stop::when(&asked))?,
             };
-            let last = Mutex::new(BTreeMap::new());
-            let share = |share: f64| (f64::from(fold) + share) / f64::from(folds.count());
-            let name = format!("fold {} of {}", fold + 1, folds.count());
-            let context = FitContext {
-                seed: self.seed,
-                threads: self.threads,
-                stop: Stop::when(&asked),
-                on_progress: &|done, what| (self.progress)(share(done * 0.9), &format!("{name}: {what}")),
-                on_metric: &|key, value, _| {
-                    last.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
-                },
-                checkpoints: None,
-                blocks: self.blocks(fold_digest(&self.rows.digest, fold, count, self.seed)),
-            };
-            let mut metrics = self.fit_and_judge(&part, &data.train.select(&test), params, &context, 0)?;
-            let seen = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-            for (key, value) in seen.into_iter().filter(|(_, value)| value.is_finite()) {
-                metrics.entry(key).or_insert(value);
-            }
             let mut report = BTreeMap::new();
             for name in self.prune_metrics {
                 let value = metrics.get(name).ok_or_else(|| unmeasured(name, &metrics))?;
                 report.insert(name.clone(), *value);
             }
             of_folds.push(metrics);
+            if of_folds.len() > finished.len() {
+                self.checkpoints.save(&to_arrays(&of_folds)?)?;
+            }
             if (self.report)(i64::from(fold) + 1, report)? && fold + 1 < folds.count() {
                 return Ok(Measured::Pruned(mean(&of_folds)));
             }
         }
         Ok(Measured::Complete(mean(&of_folds)))
+    }
+
+    /// What one fold measures: the scores of its rows, and what its fit told last.
+    fn on_fold(
+        &self,
+        params: &Value,
+        folds: &Folds,
+        fold: u32,
+        stop: Stop<'_>,
+    ) -> Result<BTreeMap<String, f64>, Error> {
+        let (data, count) = (&self.rows.data, folds.count());
+        let (train, test) = folds.split(fold);
+        let part = TrainingData {
+            contract: data.contract.clone(),
+            train: data.train.select(&train),
+            validation: data.validation.clone(),
+        };
+        let last = Mutex::new(BTreeMap::new());
+        let share = |share: f64| (f64::from(fold) + share) / f64::from(count);
+        let name = format!("fold {} of {count}", fold + 1);
+        let context = FitContext {
+            seed: self.seed,
+            threads: self.threads,
+            stop,
+            on_progress: &|done, what| (self.progress)(share(done * 0.9), &format!("{name}: {what}")),
+            on_metric: &|key, value, _| {
+                last.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
+            },
+            checkpoints: None,
+            blocks: self.blocks(fold_digest(&self.rows.digest, fold, count, self.seed)),
+        };
+        let mut metrics = self.fit_and_judge(&part, &data.train.select(&test), params, &context, 0)?;
+        let seen = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in seen.into_iter().filter(|(_, value)| value.is_finite()) {
+            metrics.entry(key).or_insert(value);
+        }
+        Ok(metrics)
     }
 
     fn blocks(&self, rows: Digest) -> Option<Blocks<'_>> {
@@ -214,6 +247,7 @@ impl Trial<'_> {
         let hits = hits.into_inner().unwrap_or_else(PoisonError::into_inner);
         let values = [
             latency.median,
+            latency.p95,
             latency.mad,
             latency.count as f64,
             file_bytes(model.as_ref())? as f64,
@@ -250,7 +284,19 @@ fn fold_digest(rows: &Digest, fold: u32, count: u32, seed: u64) -> Digest {
 
 fn unmeasured(name: &str, metrics: &BTreeMap<String, f64>) -> Error {
     let names: Vec<&str> = metrics.keys().map(String::as_str).collect();
-    Error::invalid(format!("prune_metrics.{name}"), format!("was not measured; there are {}", names.join(", ")))
+    Error::invalid(format!("pruner.metrics.{name}"), format!("was not measured; there are {}", names.join(", ")))
+}
+
+/// The metrics of finished folds, as they are kept for another attempt.
+fn to_arrays(folds: &[BTreeMap<String, f64>]) -> Result<Arrays, Error> {
+    let mut arrays = Arrays::default();
+    arrays.insert("folds", Array::U8(serde_json::to_vec(folds).map_err(Error::internal)?));
+    Ok(arrays)
+}
+
+/// None where they cannot be read.
+fn from_arrays(arrays: &Arrays) -> Vec<BTreeMap<String, f64>> {
+    arrays.u8s("folds").ok().and_then(|folds| serde_json::from_slice(folds).ok()).unwrap_or_default()
 }
 
 /// The mean of each metric that all folds have, with its standard error (that of folds which share training rows, so a low one);
@@ -288,5 +334,15 @@ mod tests {
         assert!((found["f1"] - 0.6).abs() < 1e-12 && found["feature_block_hits"] == 1.0);
         assert!((found["f1_se"] - 0.1).abs() < 1e-12, "{found:?}");
         assert!(!mean(&[fold(0.5, 1.0)]).contains_key("f1_se") && mean(&[]).is_empty());
+    }
+
+    #[test]
+    fn finished_folds_come_back_as_they_were() {
+        let folds = [BTreeMap::from([("f1".to_owned(), 0.1 + 0.2), ("f1/ä b".to_owned(), 1e-300)]), BTreeMap::new()];
+        assert_eq!(from_arrays(&to_arrays(&folds).unwrap()), folds);
+        let mut broken = Arrays::default();
+        assert!(from_arrays(&broken).is_empty());
+        broken.insert("folds", Array::U8(vec![1]));
+        assert!(from_arrays(&broken).is_empty());
     }
 }
