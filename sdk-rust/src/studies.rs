@@ -51,6 +51,7 @@ impl NewStudy {
         self.0.kinds = kinds.into_iter().map(Into::into).collect();
         self
     }
+    /// The defaults of the kinds are not tried first.
     #[must_use]
     pub fn skip_defaults(mut self) -> Self {
         self.0.skip_defaults = true;
@@ -61,10 +62,12 @@ impl NewStudy {
     pub fn maximize(self, metric: impl Into<String>) -> Self {
         self.objective(metric, Direction::Maximize)
     }
+    /// Another objective, after those before.
     #[must_use]
     pub fn minimize(self, metric: impl Into<String>) -> Self {
         self.objective(metric, Direction::Minimize)
     }
+    /// Another objective, after those before; 1 to 6 in all.
     #[must_use]
     pub fn objective(mut self, metric: impl Into<String>, direction: Direction) -> Self {
         self.0.objectives.push(objective(metric, direction));
@@ -76,6 +79,7 @@ impl NewStudy {
         self.0.constraints.push(Constraint { metric: metric.into(), min: None, max: Some(max) });
         self
     }
+    /// A trial below this is never on the front and never wins.
     #[must_use]
     pub fn at_least(mut self, metric: impl Into<String>, min: f64) -> Self {
         self.0.constraints.push(Constraint { metric: metric.into(), min: Some(min), max: None });
@@ -101,21 +105,25 @@ impl NewStudy {
         self.0.pruner.get_or_insert_with(Pruner::default).metrics.push(objective(metric, direction));
         self
     }
+    /// The same seed and the same order of results give the same points.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.0.seed = seed;
         self
     }
+    /// When it ends; after 100 trials unless given.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.0.budget = Some(budget);
         self
     }
+    /// For so long a client may be silent before another takes its trial over, 1 to 604,800; 600 unless given.
     #[must_use]
     pub fn lease_seconds(mut self, seconds: i32) -> Self {
         self.0.lease_seconds = seconds;
         self
     }
+    /// How the winner is chosen; the best by the first objective unless given.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.0.policy = Some(policy);

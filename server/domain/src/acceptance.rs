@@ -17,6 +17,8 @@ pub trait Acceptance: Send + Sync {
     fn search_space(&self, kinds: &[String]) -> Result<SearchSpace, Error>;
     /// Whether trials measure this metric.
     fn trial_metric(&self, metric: &str) -> Result<(), Error>;
+    /// The metrics that a fit of model kind `kind` tells step by step.
+    fn curves(&self, kind: &str, params: &Value) -> Result<&'static [&'static str], Error>;
 }
 
 /// What to search, as JSON.

@@ -58,7 +58,7 @@ impl From<PlatformObjective> for Objective {
     }
 }
 
-/// A parameter and its share of what decides between good and not; all of a study add up to 1.
+/// A parameter and its share of what decides between good and not; all of a study add up to 1, or are 0 when none matters.
 #[derive(SimpleObject)]
 pub(crate) struct ParamImportance {
     name: String,

@@ -49,4 +49,8 @@ impl Acceptance for JobAcceptance {
         );
         Err(Error::invalid("metric", text))
     }
+
+    fn curves(&self, kind: &str, params: &Value) -> Result<&'static [&'static str], Error> {
+        self.0.get(kind)?.curves(params)
+    }
 }

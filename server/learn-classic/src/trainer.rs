@@ -25,6 +25,10 @@ pub(crate) trait Kind: 'static {
     /// Its own parameters with their defaults: a JSON object.
     fn defaults() -> Value;
     fn read(params: &mut Params<'_>) -> Result<Self::Options, Error>;
+    /// The metrics that a fit tells step by step.
+    fn curves(_: &Self::Options) -> &'static [&'static str] {
+        &[]
+    }
     fn learn(fit: Fit<'_>, options: &Self::Options) -> Result<Box<dyn Model>, Error>;
     /// The model of a file of this kind, whose parameters are checked; never trusts its arrays.
     fn load(file: &ModelFile, params: Value) -> Result<Box<dyn Model>, Error>;
@@ -90,6 +94,10 @@ impl<K: Kind> Trainer for KindTrainer<K> {
 
     fn check_params(&self, params: &Value) -> Result<Value, Error> {
         Ok(read::<K>(params)?.1)
+    }
+
+    fn curves(&self, params: &Value) -> Result<&'static [&'static str], Error> {
+        Ok(K::curves(&read::<K>(params)?.0.own))
     }
 
     fn fit(&self, data: &TrainingData, params: &Value, context: &FitContext<'_>) -> Result<Box<dyn Model>, Error> {

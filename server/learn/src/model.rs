@@ -19,6 +19,10 @@ pub trait Trainer: Send + Sync {
     /// Completes `params` by the defaults. An unknown name, a wrong type or a value out of range is an error that names
     /// the field.
     fn check_params(&self, params: &Value) -> Result<Value, Error>;
+    /// The metrics that a fit with these parameters tells step by step, so that it can be ended early by them.
+    fn curves(&self, _params: &Value) -> Result<&'static [&'static str], Error> {
+        Ok(&[])
+    }
     /// Learns from `data`; deterministic in data, `params` and seed, whatever the number of threads. Stops within two
     /// seconds, with an error of kind `Cancelled`, when the context wants it.
     fn fit(&self, data: &TrainingData, params: &Value, context: &FitContext<'_>) -> Result<Box<dyn Model>, Error>;

@@ -50,7 +50,7 @@ pub struct Create {
     /// End after so many seconds; trials that run then may end.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     pub max_seconds: Option<i32>,
-    /// End after so many complete trials without a better one.
+    /// End after so many complete trials without a better one that keeps the constraints.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     pub patience: Option<i32>,
     /// tpe, gp (needs fewer trials, takes milliseconds to suggest), random, quasi_random, grid or nsga2.

@@ -55,6 +55,10 @@ impl Learner for Boosting {
         BoostingParams::read(params)
     }
 
+    fn curves(_: &BoostingParams) -> &'static [&'static str] {
+        &["train/loss", "val/loss"]
+    }
+
     fn wants_validation(_: &BoostingParams) -> bool {
         true
     }

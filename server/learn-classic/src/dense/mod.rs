@@ -82,6 +82,8 @@ pub(crate) trait Learner: Send + Sync + Sized + 'static {
 
     fn defaults() -> Value;
     fn read(params: &mut Params<'_>) -> Result<Self::Options, Error>;
+    /// The metrics that a fit tells step by step.
+    fn curves(options: &Self::Options) -> &'static [&'static str];
     /// Whether [`fit`](Self::fit) looks at the validation rows.
     fn wants_validation(options: &Self::Options) -> bool;
     /// Learns on the threads of the current pool; same bits on any number of them, and after going on from a checkpoint.
@@ -115,6 +117,10 @@ impl<L: Learner> Kind for Dense<L> {
 
     fn read(params: &mut Params<'_>) -> Result<L::Options, Error> {
         L::read(params)
+    }
+
+    fn curves(options: &L::Options) -> &'static [&'static str] {
+        L::curves(options)
     }
 
     fn learn(fit: Fit<'_>, options: &L::Options) -> Result<Box<dyn Model>, Error> {

@@ -51,6 +51,10 @@ impl Learner for Forest {
         ForestParams::read(params)
     }
 
+    fn curves(_: &ForestParams) -> &'static [&'static str] {
+        &[]
+    }
+
     fn wants_validation(_: &ForestParams) -> bool {
         false
     }

@@ -49,6 +49,10 @@ impl Kind for LogisticRegression {
         Ok(Options { c: inverse_penalties(params)?, l1_ratio: l1_ratio(params)?, solver: SolverOptions::read(params)? })
     }
 
+    fn curves(_: &Options) -> &'static [&'static str] {
+        &["train/loss"]
+    }
+
     fn learn(fit: Fit<'_>, options: &Options) -> Result<Box<dyn Model>, Error> {
         let Fit { data, params, weights, vectorizer, matrix, context } = fit;
         let judged = data.validation.as_ref().filter(|_| options.c.len() > 1);

@@ -56,6 +56,10 @@ impl Kind for NbSvm {
         })
     }
 
+    fn curves(_: &Options) -> &'static [&'static str] {
+        &["train/loss"]
+    }
+
     fn learn(fit: Fit<'_>, options: &Options) -> Result<Box<dyn Model>, Error> {
         let Fit { data, params, weights, vectorizer, matrix, context } = fit;
         let Matrix::Sparse(matrix) = matrix else { return Err(Error::internal("nbsvm needs sparse rows")) };

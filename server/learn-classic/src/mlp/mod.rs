@@ -41,6 +41,10 @@ impl Learner for Mlp {
         MlpParams::read(params)
     }
 
+    fn curves(options: &MlpParams) -> &'static [&'static str] {
+        if options.early_stopping { &["train/loss", "val/loss"] } else { &["train/loss"] }
+    }
+
     fn wants_validation(options: &MlpParams) -> bool {
         options.early_stopping
     }

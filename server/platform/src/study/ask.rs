@@ -84,7 +84,8 @@ impl Studies<'_> {
         Ok(trial)
     }
 
-    /// Adds a report of a running trial; the answer says whether to end it. The same report again gives the same answer.
+    /// Adds a report of a running trial; the answer says whether to end it. A step that was reported before keeps its values and
+    /// its decision.
     pub async fn report(
         &self,
         study: &str,

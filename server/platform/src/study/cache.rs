@@ -202,26 +202,28 @@ fn searched(spec: &StudySpec, trial: &Trial) -> (tenor_tune::TrialState, Vec<f64
 }
 
 impl Loaded {
-    /// Complete trials since the last that was better than all before it; with several objectives: that none before dominated or
-    /// equalled.
+    /// Complete trials since the last that kept the constraints and was better than all before it; with several objectives: that none
+    /// before dominated or equalled.
     pub fn since_improvement(&self) -> usize {
         let history = self.history();
-        let mut ended: Vec<(i64, Vec<f64>)> = history
-            .feasible()
+        let complete = history.trials.iter().filter(|trial| trial.state == tenor_tune::TrialState::Complete);
+        let mut ended: Vec<(i64, Option<Vec<f64>>)> = complete
             .filter_map(|begun| {
                 let finish = self.trial(i64::try_from(begun.number).ok()?)?.finish_revision?;
-                Some((finish, history.losses(begun)))
+                Some((finish, (begun.violation <= 0.0).then(|| history.losses(begun))))
             })
             .collect();
         ended.sort_by_key(|(finish, _)| *finish);
         let (mut best, mut since): (Vec<Vec<f64>>, usize) = (Vec::new(), 0);
         for (_, losses) in ended {
-            if best.iter().any(|known| known.iter().zip(&losses).all(|(known, new)| known <= new)) {
-                since += 1;
-            } else {
-                best.retain(|known| !dominates(&losses, known));
-                best.push(losses);
-                since = 0;
+            let known = |losses: &[f64]| best.iter().any(|known| known.iter().zip(losses).all(|(a, b)| a <= b));
+            match losses.filter(|losses| !known(losses)) {
+                None => since += 1,
+                Some(losses) => {
+                    best.retain(|known| !dominates(&losses, known));
+                    best.push(losses);
+                    since = 0;
+                }
             }
         }
         since

@@ -1,6 +1,6 @@
 //! New studies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tenor_domain::{
@@ -8,7 +8,7 @@ use tenor_domain::{
 };
 use tenor_store::study;
 use tenor_tune::history::random_of;
-use tenor_tune::{History, Space};
+use tenor_tune::{Assignment, History, Space};
 
 use super::Studies;
 use super::ask::{MAX_ENQUEUED, within};
@@ -18,8 +18,8 @@ use crate::check;
 use crate::idempotency::{Request, deleted_since};
 use crate::split;
 
-/// Points of a space that are checked beforehand, besides those that are known.
-const SAMPLED: u64 = 20;
+/// Most points of a space that are checked beforehand, besides those that are known.
+const MAX_CHECKED: usize = 5_000;
 /// Trials that are taken over from each earlier study.
 const WARM_TRIALS: usize = 5;
 /// Most earlier studies.
@@ -87,10 +87,10 @@ impl Studies<'_> {
             new
         });
         if let Some(training) = &new.spec.training {
-            let sampled = (0..SAMPLED).map(|at| space.assignment(&space.random(&mut random_of(new.spec.seed, at))));
-            for point in first.iter().map(|(_, point)| point.clone()).chain(sampled) {
-                self.check_trial(training, &point)?;
-            }
+            let known = first.iter().map(|(_, point)| point.clone());
+            let points = known.chain(corners(&space, new.spec.seed));
+            let curves = points.map(|point| self.check_trial(training, &point)).collect::<Result<Vec<_>, _>>()?;
+            self.check_pruning(&new.spec, training, &curves)?;
         }
         let most = new.spec.budget.max_trials as usize;
         if new.initial.len() > most {
@@ -183,17 +183,50 @@ impl Studies<'_> {
         let objectives = spec.objectives.iter().map(|it| &it.metric).enumerate();
         let constraints = spec.constraints.iter().map(|it| &it.metric).enumerate();
         let objectives = objectives.map(|(at, metric)| (format!("objectives[{at}]"), metric));
-        let all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
-        let fitted = |metric: &str| metric.starts_with("val/") || metric.starts_with("train/");
-        let pruned = spec.prune_metrics.iter().map(|it| &it.metric).enumerate().filter(|(_, metric)| !fitted(metric));
-        let mut all = all.chain(pruned.map(|(at, metric)| (format!("prune_metrics[{at}]"), metric)));
+        let mut all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
         all.try_for_each(|(field, metric)| acceptance.trial_metric(metric).map_err(|error| within(error, &field)))
     }
 
-    fn check_trial(&self, training: &StudyTraining, point: &BTreeMap<String, ParamValue>) -> Result<(), Error> {
-        let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
+    /// What a fit at the point would tell step by step.
+    fn check_trial(
+        &self,
+        training: &StudyTraining,
+        point: &BTreeMap<String, ParamValue>,
+    ) -> Result<&'static [&'static str], Error> {
+        let Some(acceptance) = &self.0.acceptance else { return Ok(&[]) };
         let (kind, params) = training.of(point);
-        acceptance.train_params(&kind, &params).map(drop).map_err(|error| within(error, "space"))
+        acceptance.train_params(&kind, &params).map_err(|error| within(error, "space"))?;
+        acceptance.curves(&kind, &params)
+    }
+
+    /// Whether trials will report what they are pruned by. `curves` is what fits at points of the space tell step by step.
+    fn check_pruning(
+        &self,
+        spec: &StudySpec,
+        training: &StudyTraining,
+        curves: &[&'static [&'static str]],
+    ) -> Result<(), Error> {
+        let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
+        for (at, metric) in spec.prune_metrics.iter().map(|it| it.metric.as_str()).enumerate() {
+            let tells = |curves: &&[&str]| curves.contains(&metric);
+            let (is_there, who) = match training.folds {
+                // Trials that do not tell it are never ended early.
+                None => (curves.iter().any(tells), "no fit of this space tells while it goes on"),
+                Some(_) => {
+                    let is_there = acceptance.trial_metric(metric).is_ok() || curves.iter().all(tells);
+                    (is_there, "trials do not measure, and not every fit of this space tells")
+                }
+            };
+            if !is_there {
+                let mut told: Vec<&str> = curves.iter().flat_map(|curves| curves.iter().copied()).collect();
+                told.sort_unstable();
+                told.dedup();
+                let told = if told.is_empty() { "nothing".to_owned() } else { told.join(", ") };
+                let text = format!("is `{metric}`, which {who}; fits tell {told}");
+                return Err(Error::invalid(format!("pruner.metrics[{at}]"), text));
+            }
+        }
+        Ok(())
     }
 
     /// The best points of earlier studies that lie in the space: those of the front, then the best by the first objective.
@@ -208,6 +241,22 @@ impl Studies<'_> {
         }
         Ok(points)
     }
+}
+
+/// Points that show whether trials would be refused: each parameter at each of its choices or at both ends, the others as they come.
+fn corners(space: &Space, seed: u64) -> Vec<Assignment> {
+    let random = &mut random_of(seed, 0);
+    let (mut seen, mut points) = (BTreeSet::new(), Vec::new());
+    let mut left = vec![space.random(random)];
+    while let Some(point) = left.pop().filter(|_| points.len() < MAX_CHECKED) {
+        let (values, known) = (space.assignment(&point), seen.len());
+        seen.extend(values.keys().cloned());
+        if seen.len() > known {
+            left.extend(space.variants(&point, random));
+        }
+        points.push(values);
+    }
+    points
 }
 
 fn best_of(history: History<'_>, trials: &[Trial], space: &Space) -> Vec<BTreeMap<String, ParamValue>> {

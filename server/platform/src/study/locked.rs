@@ -14,7 +14,7 @@ use tenor_tune::SamplerKind;
 use super::ask::NewReport;
 use super::cache::{Loaded, LoadedGuard};
 use super::missing;
-use super::spec::StudySpec;
+use super::spec::{STANDARD_ERROR, StudySpec};
 use crate::job::{RUN_TRIAL, enqueue};
 use crate::{Platform, check};
 
@@ -243,7 +243,8 @@ impl<'a> Locked<'a> {
         trial.lease_until = trial.job_id.is_none().then(|| Timestamp(self.now.0 + lease));
     }
 
-    /// Adds a report of a running trial with what is decided; a report that is there already stays, and so does its decision.
+    /// Adds a report of a running trial with what is decided. A report that is there already stays, and so does its decision: whoever takes a
+    /// trial over begins it anew, and what it measures may differ.
     pub async fn report(&mut self, trial: &mut Trial, report: NewReport) -> Result<TrialReport, Error> {
         let NewReport { step, metrics } = report;
         if !(0..=1 << 53).contains(&step) {
@@ -252,12 +253,7 @@ impl<'a> Locked<'a> {
         let spec = self.spec()?;
         let values = spec.reported(&metrics)?;
         if let Some(known) = trial.reports.iter().find(|report| report.step == step) {
-            return if known.values == values {
-                Ok(known.clone())
-            } else {
-                let text = format!("{step} was reported already, with other values; a report stays as it is");
-                Err(Error::invalid("step", text))
-            };
+            return Ok(known.clone());
         }
         if let Some(last) = trial.reports.last().filter(|last| last.step > step) {
             return Err(Error::invalid("step", format!("must be above {}, the last that was reported", last.step)));
@@ -288,6 +284,12 @@ impl<'a> Locked<'a> {
         match end {
             TrialEnd::Complete(metrics) => {
                 check_metrics(&metrics)?;
+                let mut errors =
+                    spec.objectives.iter().map(|objective| format!("{}{STANDARD_ERROR}", objective.metric));
+                if let Some(negative) = errors.find(|key| metrics.get(key).is_some_and(|error| *error < 0.0)) {
+                    let text = "must be 0 or more: it is the standard error of an objective";
+                    return Err(Error::invalid(format!("metrics.{negative}"), text));
+                }
                 if let Some(lacking) = spec.metrics().into_iter().find(|name| !metrics.contains_key(*name)) {
                     let text = "is missing: a complete trial has every objective and everything that is constrained; a trial \
                                 without them has failed";

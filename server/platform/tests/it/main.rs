@@ -17,6 +17,7 @@ mod run;
 mod search;
 mod settle;
 mod study;
+mod study_end;
 mod support;
 mod training;
 mod upload;
