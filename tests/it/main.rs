@@ -18,5 +18,7 @@ mod real_reviews;
 mod sdk_readme;
 mod slices;
 mod study;
+mod study_cli;
+mod study_jobs;
 mod telemetry;
 mod tracking;

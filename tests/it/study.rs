@@ -11,22 +11,22 @@ use tenor_store::testing::databases;
 
 use crate::support::*;
 
-fn budget(max_trials: i32) -> Budget {
+pub fn budget(max_trials: i32) -> Budget {
     Budget { max_trials, ..Budget::default() }
 }
 
-fn training(split: &str) -> StudyTraining {
+pub fn training(split: &str) -> StudyTraining {
     StudyTraining { split_id: split.to_owned(), parallel: 2, ..StudyTraining::default() }
 }
 
 /// Waits for the end of a study.
-async fn ended(client: &tenor_sdk::Client, name: &str) -> Study {
+pub async fn ended(client: &tenor_sdk::Client, name: &str) -> Study {
     let studies = client.studies();
     let study = tokio::time::timeout(Duration::from_secs(300), studies.follow(name, |_| {}));
     study.await.expect("the study ends").unwrap()
 }
 
-async fn trials(client: &tenor_sdk::Client, name: &str) -> Vec<Trial> {
+pub async fn trials(client: &tenor_sdk::Client, name: &str) -> Vec<Trial> {
     client.studies().trials(name, TrialQuery::new()).try_collect().await.unwrap()
 }
 
@@ -62,6 +62,7 @@ async fn a_study_of_trainings_searches_refits_and_registers() {
         for trial in &trials {
             let metric = |name: &str| trial.metrics[name];
             assert!((0.0..=1.0).contains(&metric("macro_f1")) && metric("latency_us") > 0.0);
+            assert!(metric("latency_us_p95") >= metric("latency_us"), "{trial:?}");
             assert!(metric("latency_us_mad") >= 0.0 && metric("latency_us_n") >= 500.0, "{trial:?}");
             assert!(metric("model_bytes") > 100.0 && metric("nonzero_params") > 0.0);
         }
@@ -77,6 +78,13 @@ async fn a_study_of_trainings_searches_refits_and_registers() {
         assert!(run.metrics.contains_key("test/macro_f1") && !run.metrics.contains_key("val/macro_f1"));
         let version = server.client.models().version("reviews", "champion").await.unwrap();
         assert_eq!(version.run_id, run.id);
+
+        let again = server.client.studies().refit_best("search", None).await.unwrap();
+        assert_eq!(again.trial.unwrap().number, best.number);
+        let run = server.client.experiments().run(again.run_id.clone()).await.unwrap();
+        server.succeeded(run.job_id).await;
+        let remembered = server.client.studies().get("search").await.unwrap();
+        assert!(run.id != version.run_id && remembered.best_run_id == run.id);
 
         let front = server.client.studies().pareto_front("search").await.unwrap();
         let dominated = |a: &Trial, b: &Trial| {
@@ -164,10 +172,14 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
         let hits: f64 = trials.iter().filter_map(|trial| trial.metrics.get("feature_block_hits")).sum();
         assert!(hits >= 12.0, "trials share the features of a fold: {hits} hits");
 
+        // One choice of many is wrong.
+        let choices: Vec<i64> = (1..200).map(|at| if at == 150 { -1 } else { at }).collect();
         let wrong = |space: Value| NewStudy::new("w").space(&space).maximize("macro_f1").training(training.clone());
         for (space, says) in [
             (json!([{ "name": "c", "type": "float", "low": 1.0, "high": 2.0 }]), "is no parameter"),
             (json!([{ "name": "C", "type": "float", "low": -1.0, "high": 2.0 }]), "C"),
+            (json!([{ "name": "max_iter", "type": "int", "low": 0, "high": 100_000 }]), "max_iter"),
+            (json!([{ "name": "C", "type": "categorical", "choices": choices }]), "C"),
             (json!([{ "name": "C", "type": "float", "lo": 1.0, "high": 2.0 }]), "has the member `lo`"),
             (json!({ "name": "C" }), "JSON list"),
         ] {
@@ -186,8 +198,15 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
         let live = NewStudy::new("w").space(&space).maximize("macro_f1").training(holdout);
         let error = server.client.studies().create(live.clone().pruner("median", &Value::Null)).await.unwrap_err();
         assert!(error.to_string().contains("needs folds"), "{error}");
-        let live = live.pruner("median", &Value::Null).prune_by("val/los", Direction::Minimize).validate_only();
-        server.client.studies().create(live).await.unwrap();
+        let live = |metric| live.clone().pruner("median", &Value::Null).prune_by(metric, Direction::Minimize);
+        for typo in ["train/los", "val/loss"] {
+            let error = server.client.studies().create(live(typo)).await.unwrap_err();
+            assert!(
+                error.to_string().contains("`pruner.metrics[0]` is `") && error.to_string().contains("train/loss"),
+                "{error}"
+            );
+        }
+        server.client.studies().create(live("train/loss").validate_only()).await.unwrap();
         let grid = json!([{ "name": "norm", "type": "categorical", "choices": [false, true] }]);
         let training = StudyTraining { kind: "complement_nb".into(), folds: 0, ..training.clone() };
         let grid = NewStudy::new("grid").space(&grid).maximize("macro_f1").sampler("grid").budget(budget(50));
@@ -332,6 +351,11 @@ async fn clients_ask_and_tell_and_a_watcher_sees_it() {
         assert_eq!(complete, (0..5).collect());
         assert!(changes.windows(2).all(|pair| pair[0].revision < pair[1].revision));
         assert_eq!(changes.last().unwrap().study.as_ref().unwrap().state(), StudyState::Completed);
+        // Who saw the half of it is told the other half.
+        let seen = changes[changes.len() / 2].revision;
+        let rest: Vec<_> = studies.watch("outside", seen).try_collect().await.unwrap();
+        assert!(!rest.is_empty() && rest.iter().all(|change| change.revision > seen));
+        assert_eq!(rest.last().unwrap().revision, changes.last().unwrap().revision);
         let error = studies.suggest("outside", "client").await.unwrap_err();
         assert_eq!((error.kind(), error.reason()), (Kind::FailedPrecondition, "STUDY_NOT_ACTIVE"));
         server.stop().await;
