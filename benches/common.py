@@ -90,7 +90,7 @@ def met(row):
 
 
 def finish(bench, rows, command, notes=(), sections=(), whole=True):
-    """Writes docs/benchmarks/<bench>.md, with `sections` of lines below the table, and prints a line of JSON. The page of a bench
+    """Writes docs/benchmarks/<bench>.md, with `sections` of lines below the table, shows it, and prints a line of JSON. The page of a bench
     that was not run as a whole goes to the folder of scratch files."""
     out = (ROOT / "docs" / "benchmarks" if whole else WORK) / f"{bench}.md"
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -104,5 +104,7 @@ def finish(bench, rows, command, notes=(), sections=(), whole=True):
     for section in sections:
         lines += ["", *section]
     lines += [""] + [f"- {note}" for note in notes]
-    out.write_text("\n".join(lines).rstrip() + "\n")
+    page = "\n".join(lines).rstrip() + "\n"
+    out.write_text(page)
+    say(page)
     print(json.dumps({"bench": bench, "rows": rows}), flush=True)

@@ -58,7 +58,7 @@ def asked(folder):
         first = found["100"]["p95_ms"]
         for length, took in found.items():
             limit = 3 * first if length != "100" else None
-            rows.append(alone(f"Suggest at {int(length):,} trials, {objectives} objective(s), p95", took["p95_ms"], "ms", limit,
+            rows.append(alone(f"Suggest by tpe at {int(length):,} trials, {objectives} objective(s), p95", took["p95_ms"], "ms", limit,
                               reason="target: 3 times that at 100 trials"))
     return rows
 
