@@ -15,6 +15,9 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
+/// Who stops waiting does not stop what is waited for.
+const GOES_ON: &str = "what was begun goes on at the server: see `tenor job list`, `tenor study watch NAME`";
+
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -76,9 +79,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage(_) => Some("`--help` after any command shows its arguments".to_owned()),
-            Self::Late(_) => {
-                Some("allow more with --timeout; the work goes on at the server, see `tenor job list`".to_owned())
-            }
+            Self::Late(_) => Some(format!("allow more with --timeout; {GOES_ON}")),
+            Self::Interrupted => Some(GOES_ON.to_owned()),
             Self::Invalid { hint, .. } | Self::Job { hint, .. } => Some(hint.clone()),
             Self::Server(error) => {
                 if let Some(after) = error.retry_after() {
@@ -86,7 +88,7 @@ impl Error {
                 }
                 kind_hint(error.kind()).map(str::to_owned)
             }
-            Self::File(_) | Self::Closed | Self::Output(_) | Self::Interrupted => None,
+            Self::File(_) | Self::Closed | Self::Output(_) => None,
         }
     }
 }

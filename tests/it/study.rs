@@ -187,6 +187,8 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
             assert_eq!(error.kind(), Kind::InvalidArgument);
             assert!(error.to_string().contains(says), "{error}");
         }
+        let weights = json!([{ "name": "class_weight", "type": "categorical", "choices": [null, "balanced"] }]);
+        server.client.studies().create(wrong(weights).validate_only()).await.unwrap();
         let given = StudyTraining { params_json: json!({ "C": 2.5 }).to_string(), ..training.clone() };
         for name in ["C", "logreg.C"] {
             let space = json!([{ "name": name, "type": "float", "low": 1.0, "high": 2.0 }]);

@@ -32,9 +32,14 @@ fn by_hand(url: &str) {
         shown(&format!("{line} --output ndjson")).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
 
+    for wrong in ["log_loss", "loss:mni"] {
+        let done = call(&format!("study create s --space {} --objective {wrong}", space.display()));
+        assert!(done.code == 2 && done.stderr.contains(":min"), "{}", done.stderr);
+    }
     let flags = "--objective loss:min --objective seconds:min --at-most bytes=10 --trials 15 --pruner median --prune-by loss:min";
     shown(&format!("study create s --space {} {flags}", space.display()));
-    assert!(shown("study describe s").contains("bytes <= 10"));
+    let described = shown("study describe s");
+    assert!(described.contains("bytes <= 10") && described.contains("median by loss (lower is better)"), "{described}");
     shown("study enqueue s --param x=0.5 --param y=0.5");
     for number in 0..15 {
         let asked = read("study suggest s --client me");

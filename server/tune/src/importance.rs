@@ -33,7 +33,8 @@ pub fn importance(space: &Space, history: History<'_>, objective: Option<usize>)
     const LEAST: usize = 10;
     let trials: Vec<&Trial> = history.feasible().collect();
     if trials.len() < LEAST {
-        let text = format!("importance needs {LEAST} complete trials, there are {}", trials.len());
+        let text =
+            format!("importance needs {LEAST} complete trials that keep the constraints, there are {}", trials.len());
         return Err(Error::precondition("TOO_FEW_TRIALS", text));
     }
     let losses: Vec<f64> = match objective {

@@ -55,7 +55,7 @@ impl Policy {
             Self::Lexicographic { order, tolerances } => {
                 lexicographic(history, names, &trials, &losses, (order, tolerances))
             }
-            Self::Knee => Ok(knee(history, names, &trials, &losses)),
+            Self::Knee => knee(history, names, &trials, &losses),
             Self::OneStandardError { errors } => one_standard_error(names, &trials, &losses, errors),
         }
     }
@@ -106,7 +106,7 @@ fn lexicographic(
     Ok(Selected { number: winner.number, reason })
 }
 
-fn knee(history: History<'_>, names: &[&str], trials: &[&Trial], losses: &[Vec<f64>]) -> Selected {
+fn knee(history: History<'_>, names: &[&str], trials: &[&Trial], losses: &[Vec<f64>]) -> Result<Selected, Error> {
     let front = crate::pareto::front(losses);
     let objectives = history.directions.len();
     let range = |objective: usize| {
@@ -125,13 +125,20 @@ fn knee(history: History<'_>, names: &[&str], trials: &[&Trial], losses: &[Vec<f
     let mut order = front.clone();
     order.sort_by(|a, b| relative(*a).total_cmp(&relative(*b)).then(trials[*a].number.cmp(&trials[*b].number)));
     let winner = trials[order[0]];
-    let reason = format!(
-        "{}: the knee of a front of {}, {:.3} below the plane through its ends in parts of its ranges",
-        shown(names, winner),
-        front.len(),
-        1.0 - relative(order[0])
-    );
-    Selected { number: winner.number, reason }
+    let below = 1.0 - relative(order[0]);
+    if front.len() > 1 && below <= 1e-9 {
+        let mut selected = lexicographic(history, names, trials, losses, (&[], &[]))?;
+        selected.reason = format!("{}; the front of {} has no knee: it bends nowhere", selected.reason, front.len());
+        return Ok(selected);
+    }
+    let reason = match front.len() {
+        1 => format!("{}: the only one on the front", shown(names, winner)),
+        count => {
+            let text = "of the way from the worst to the best below the straight line between its ends";
+            format!("{}: the knee of a front of {count}, {below:.3} {text}", shown(names, winner))
+        }
+    };
+    Ok(Selected { number: winner.number, reason })
 }
 
 fn one_standard_error(
@@ -214,6 +221,9 @@ mod tests {
         let all = trials(&[&[1.0, 10.0], &[0.98, 2.0], &[0.5, 1.0], &[0.4, 9.0]]);
         assert_eq!(selected(&Policy::Knee, &QUALITY_AND_TIME, &all), 1);
         assert_eq!(selected(&Policy::Knee, &QUALITY_AND_TIME, &all[..1]), 0);
+        // No bend: what costs most of the one gains most of the other.
+        let straight = trials(&[&[0.5, 1.0], &[1.0, 10.0], &[0.6, 4.0]]);
+        assert_eq!(selected(&Policy::Knee, &QUALITY_AND_TIME, &straight), 1);
     }
 
     #[test]

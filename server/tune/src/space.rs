@@ -168,22 +168,33 @@ impl Space {
         self.build(|_, axis| axis.kind.random(random))
     }
 
+    /// At most `limit` points in which each parameter has each of its choices, or both ends of its numbers; the others have their first
+    /// choice or their low end.
+    pub fn corners(&self, limit: usize) -> Vec<Point> {
+        let (mut seen, mut corners) = (BTreeSet::new(), Vec::new());
+        let mut left = vec![self.build(|_, _| 0.0)];
+        while let Some(point) = left.pop().filter(|_| corners.len() < limit) {
+            let known = seen.len();
+            seen.extend((0..point.0.len()).filter(|at| point.0[*at].is_some()));
+            if seen.len() > known {
+                left.extend(self.variants(&point));
+            }
+            corners.push(point);
+        }
+        corners
+    }
+
     /// The point with one parameter after the other at each of its other choices, or at both ends of its numbers. What comes to exist by that
-    /// is drawn.
-    pub fn variants(&self, point: &Point, random: &mut Random) -> Vec<Point> {
+    /// has its first choice or its low end.
+    fn variants(&self, point: &Point) -> Vec<Point> {
         let mut variants = Vec::new();
         for (at, own) in point.0.iter().enumerate().filter_map(|(at, own)| Some((at, (*own)?))) {
             let others: Vec<f64> = match self.axes[at].kind {
                 AxisKind::Choices { count } => (0..count).map(|choice| choice as f64).filter(|it| *it != own).collect(),
                 _ => vec![0.0, 1.0],
             };
-            variants.extend(others.into_iter().map(|other| {
-                self.build(
-                    |axis, of| {
-                        if axis == at { other } else { point.0[axis].unwrap_or_else(|| of.kind.random(random)) }
-                    },
-                )
-            }));
+            let variant = |other| self.build(|axis, _| if axis == at { other } else { point.0[axis].unwrap_or(0.0) });
+            variants.extend(others.into_iter().map(variant));
         }
         variants
     }

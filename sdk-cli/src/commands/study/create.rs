@@ -21,7 +21,7 @@ const OBJECTIVE: &str = "macro_f1";
 pub struct Create {
     /// 1 to 63 lowercase letters, digits, inner `-`, `_`, `.`.
     pub name: String,
-    /// Search this model kind in its usual space, its defaults first; repeated, the kind is searched too.
+    /// Search this model kind in its usual space, a good point of it first; repeated, the kind is searched too.
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<String>,
     /// A JSON file: a list of parameters like {"name": "C", "type": "float", "low": 1e-4, "high": 100, "log": true}. With one --kind,
@@ -35,7 +35,7 @@ pub struct Create {
     #[arg(long)]
     pub split: Option<String>,
     /// An objective, the most important first: macro_f1, accuracy, log_loss:min, latency_us:min, model_bytes:min, ... Larger is better
-    /// unless :min follows; may be repeated.
+    /// unless :min follows; macro_f1 alone for trainings unless given; may be repeated.
     #[arg(long = "objective", value_name = "METRIC[:min|:max]")]
     pub objectives: Vec<String>,
     /// A trial above it never wins, e.g. latency_us=200; may be repeated.
@@ -202,7 +202,7 @@ async fn request(args: Create, context: &mut Context<'_>) -> Result<NewStudy> {
         objectives.push(OBJECTIVE.to_owned());
     }
     for text in &objectives {
-        let (metric, direction) = directed(text);
+        let (metric, direction) = directed(text)?;
         new = new.objective(metric, direction);
     }
     for (metric, max) in args.at_most {
@@ -214,7 +214,7 @@ async fn request(args: Create, context: &mut Context<'_>) -> Result<NewStudy> {
     let options: Map<String, Value> = args.pruner_options.into_iter().map(|(key, it)| (key, typed(&it))).collect();
     new = new.pruner(args.pruner, &if options.is_empty() { Value::Null } else { Value::Object(options) });
     for text in &args.prune_by {
-        let (metric, direction) = directed(text);
+        let (metric, direction) = directed(text)?;
         new = new.prune_by(metric, direction);
     }
     for text in args.initial {
@@ -248,12 +248,35 @@ async fn request(args: Create, context: &mut Context<'_>) -> Result<NewStudy> {
     Ok(if args.validate_only { new.validate_only() } else { new })
 }
 
+/// Metrics of trainings that nobody wants to be large.
+const SMALL: [&str; 12] = [
+    "log_loss",
+    "brier",
+    "ece",
+    "mae",
+    "train/loss",
+    "val/loss",
+    "latency_us",
+    "latency_us_p95",
+    "latency_us_mad",
+    "model_bytes",
+    "nonzero_params",
+    "fit_seconds",
+];
+
 /// `log_loss:min` as a metric and a direction; larger is better unless said.
-fn directed(text: &str) -> (&str, Direction) {
+fn directed(text: &str) -> Result<(&str, Direction)> {
     match text.rsplit_once(':') {
-        Some((metric, "min")) => (metric, Direction::Minimize),
-        Some((metric, "max")) => (metric, Direction::Maximize),
-        _ => (text, Direction::Maximize),
+        Some((metric, "min")) => Ok((metric, Direction::Minimize)),
+        Some((metric, "max")) => Ok((metric, Direction::Maximize)),
+        Some((metric, end)) => {
+            let text = format!("after the last `:` comes min or max, got `{end}`; write {metric}:min or {text}:max");
+            Err(Error::usage(text))
+        }
+        None if SMALL.contains(&text) => Err(Error::usage(format!(
+            "write {text}:min, or {text}:max if you mean it: without an end, larger is better"
+        ))),
+        None => Ok((text, Direction::Maximize)),
     }
 }
 
@@ -263,8 +286,12 @@ mod tests {
 
     #[test]
     fn larger_is_better_unless_said() {
-        assert_eq!(directed("f1/a:b"), ("f1/a:b", Direction::Maximize));
-        assert_eq!(directed("log_loss:min"), ("log_loss", Direction::Minimize));
-        assert_eq!(directed("accuracy:max"), ("accuracy", Direction::Maximize));
+        assert_eq!(directed("macro_f1").unwrap(), ("macro_f1", Direction::Maximize));
+        assert_eq!(directed("f1/a:b:max").unwrap(), ("f1/a:b", Direction::Maximize));
+        assert_eq!(directed("log_loss:min").unwrap(), ("log_loss", Direction::Minimize));
+        for wrong in ["log_loss", "latency_us_p95", "macro_f1:mni", "f1/a:b"] {
+            let error = directed(wrong).unwrap_err().to_string();
+            assert!(error.contains(":min") && error.contains(":max"), "{error}");
+        }
     }
 }

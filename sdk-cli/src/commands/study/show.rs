@@ -3,7 +3,7 @@
 use futures::TryStreamExt as _;
 use serde_json::{Map, Value};
 use tenor_sdk::TrialQuery;
-use tenor_sdk::types::{Constraint, Direction, Objective, Policy, Study, Trial, TrialState};
+use tenor_sdk::types::{Constraint, Direction, Objective, Policy, Pruner, Study, Trial, TrialState};
 
 use crate::chart::{Mark, bars, history, scatter};
 use crate::context::Context;
@@ -61,7 +61,11 @@ fn summary(study: &Study) -> Value {
     fields.insert("constraints".to_owned(), join(study.constraints.iter().flat_map(bound).collect()));
     fields.insert("params".to_owned(), join(params.map(str::to_owned).collect()));
     fields.insert("sampler".to_owned(), format!("{}, seed {}", study.sampler, study.seed).into());
-    fields.insert("pruner".to_owned(), study.pruner.as_ref().map(|pruner| pruner.kind.clone()).into());
+    let pruner = |pruner: &Pruner| match pruner.metrics.as_slice() {
+        [] => pruner.kind.clone(),
+        metrics => format!("{} by {}", pruner.kind, metrics.iter().map(direction).collect::<Vec<_>>().join(", ")),
+    };
+    fields.insert("pruner".to_owned(), study.pruner.as_ref().map(pruner).into());
     fields.insert("split_id".to_owned(), study.training.as_ref().map(|training| training.split_id.clone()).into());
     for name in ["best_trial", "best_reason", "best_run_id", "create_time", "finish_time"] {
         fields.insert(name.to_owned(), full[name].clone());
@@ -76,10 +80,19 @@ fn print(context: &mut Context<'_>, lines: Vec<String>) -> Result {
     Ok(())
 }
 
-/// Number, state and objectives, then the parameters.
+/// Number, state, objectives and what is constrained, then the parameters.
 fn columns(study: &Study, trials: &[Value]) -> Vec<String> {
     let mut columns = vec!["number".to_owned(), "state".to_owned()];
-    columns.extend(study.objectives.iter().map(|objective| format!("metrics.{}", objective.metric)));
+    let objectives = study.objectives.iter().map(|objective| &objective.metric);
+    for metric in objectives.chain(study.constraints.iter().map(|constraint| &constraint.metric)) {
+        let column = format!("metrics.{metric}");
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    if trials.iter().any(|trial| trial["violation"].as_f64().is_some_and(|violation| violation > 0.0)) {
+        columns.push("violation".to_owned());
+    }
     let mut params: Vec<&String> =
         trials.iter().filter_map(|trial| trial["params"].as_object()).flat_map(|it| it.keys()).collect();
     params.sort();

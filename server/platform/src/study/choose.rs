@@ -60,6 +60,26 @@ impl Loaded {
         let trial = self.trial(number).filter(|trial| trial.state == TrialState::Complete).cloned();
         Ok((selected, trial.ok_or_else(gone)?))
     }
+
+    /// Why no trial can win.
+    fn why_nobody(&self) -> String {
+        let complete = self.trials.iter().filter(|trial| trial.state == TrialState::Complete);
+        let Some(closest) = complete.min_by(|a, b| a.violation.total_cmp(&b.violation)) else {
+            return "no trial is complete".to_owned();
+        };
+        let broken = self.spec.constraints.iter().filter_map(|it| {
+            let value = *closest.metrics.get(&it.metric)?;
+            let above = it.max.filter(|max| value > *max).map(|max| format!("at most {max}"));
+            let below = it.min.filter(|min| value < *min).map(|min| format!("at least {min}"));
+            Some(format!("{} is {value}, {} is allowed", it.metric, above.or(below)?))
+        });
+        let broken: Vec<String> = broken.collect();
+        format!(
+            "no complete trial keeps the constraints; trial {} comes closest: {}",
+            closest.number,
+            broken.join("; ")
+        )
+    }
 }
 
 impl Locked<'_> {
@@ -69,7 +89,7 @@ impl Locked<'_> {
         let (selected, trial) = match self.loaded()?.select(&spec.policy) {
             Ok(selected) => selected,
             Err(error) if error.reason == "NO_FEASIBLE_TRIAL" => {
-                return Ok(StudyOutcome { trial: None, reason: error.message, run_id: None });
+                return Ok(StudyOutcome { trial: None, reason: self.loaded()?.why_nobody(), run_id: None });
             }
             Err(error) => return Err(error),
         };

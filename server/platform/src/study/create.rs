@@ -1,6 +1,6 @@
 //! New studies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tenor_domain::{
@@ -8,7 +8,7 @@ use tenor_domain::{
 };
 use tenor_store::study;
 use tenor_tune::history::random_of;
-use tenor_tune::{Assignment, History, Space};
+use tenor_tune::{History, Space};
 
 use super::Studies;
 use super::ask::{MAX_ENQUEUED, within};
@@ -18,8 +18,9 @@ use crate::check;
 use crate::idempotency::{Request, deleted_since};
 use crate::split;
 
-/// Most points of a space that are checked beforehand, besides those that are known.
+/// Most points of a space that are checked beforehand, besides those that are known and `SAMPLED` others.
 const MAX_CHECKED: usize = 5_000;
+const SAMPLED: u64 = 20;
 /// Trials that are taken over from each earlier study.
 const WARM_TRIALS: usize = 5;
 /// Most earlier studies.
@@ -88,7 +89,9 @@ impl Studies<'_> {
         });
         if let Some(training) = &new.spec.training {
             let known = first.iter().map(|(_, point)| point.clone());
-            let points = known.chain(corners(&space, new.spec.seed));
+            let corners = space.corners(MAX_CHECKED).into_iter();
+            let random = (0..SAMPLED).map(|at| space.random(&mut random_of(new.spec.seed, at)));
+            let points = known.chain(corners.chain(random).map(|point| space.assignment(&point)));
             let curves = points.map(|point| self.check_trial(training, &point)).collect::<Result<Vec<_>, _>>()?;
             self.check_pruning(&new.spec, training, &curves)?;
         }
@@ -211,10 +214,10 @@ impl Studies<'_> {
             let tells = |curves: &&[&str]| curves.contains(&metric);
             let (is_there, who) = match training.folds {
                 // Trials that do not tell it are never ended early.
-                None => (curves.iter().any(tells), "no fit of this space tells while it goes on"),
+                None => (curves.iter().any(tells), "is told by no fit of this space while it goes on"),
                 Some(_) => {
                     let is_there = acceptance.trial_metric(metric).is_ok() || curves.iter().all(tells);
-                    (is_there, "trials do not measure, and not every fit of this space tells")
+                    (is_there, "is no score, and not told by every fit of this space")
                 }
             };
             if !is_there {
@@ -241,22 +244,6 @@ impl Studies<'_> {
         }
         Ok(points)
     }
-}
-
-/// Points that show whether trials would be refused: each parameter at each of its choices or at both ends, the others as they come.
-fn corners(space: &Space, seed: u64) -> Vec<Assignment> {
-    let random = &mut random_of(seed, 0);
-    let (mut seen, mut points) = (BTreeSet::new(), Vec::new());
-    let mut left = vec![space.random(random)];
-    while let Some(point) = left.pop().filter(|_| points.len() < MAX_CHECKED) {
-        let (values, known) = (space.assignment(&point), seen.len());
-        seen.extend(values.keys().cloned());
-        if seen.len() > known {
-            left.extend(space.variants(&point, random));
-        }
-        points.push(values);
-    }
-    points
 }
 
 fn best_of(history: History<'_>, trials: &[Trial], space: &Space) -> Vec<BTreeMap<String, ParamValue>> {

@@ -43,7 +43,7 @@ fn value(field: &Field, trial: &Trial) -> Result<FieldValue, Error> {
         Field::Attribute(Attribute::Job) => number(trial.job_id.map(|job| job.0 as f64)),
         Field::Attribute(_) | Field::Tag(_) => {
             let text = "names a field that trials do not have; they have `metrics.<key>`, `params.<key>`, `error`, `job_id`, \
-                        `create_time`, `start_time` and `finish_time`; their states are asked for by `states`";
+                        `create_time`, `start_time` and `finish_time`; their states are asked for by `states`, or `--state`";
             return Err(Error::invalid("filter", text));
         }
     })

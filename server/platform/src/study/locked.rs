@@ -253,7 +253,11 @@ impl<'a> Locked<'a> {
         let spec = self.spec()?;
         let values = spec.reported(&metrics)?;
         if let Some(known) = trial.reports.iter().find(|report| report.step == step) {
-            return Ok(known.clone());
+            let mut known = known.clone();
+            if known.values != values {
+                known.reason.push_str("; reported before, with other values, which stay");
+            }
+            return Ok(known);
         }
         if let Some(last) = trial.reports.last().filter(|last| last.step > step) {
             return Err(Error::invalid("step", format!("must be above {}, the last that was reported", last.step)));
@@ -377,6 +381,13 @@ impl<'a> Locked<'a> {
             return Ok(());
         }
         self.drop_waiting("the study's time or patience was over before it began").await?;
+        let trials = &self.loaded()?.trials;
+        if !trials.is_empty() && trials.iter().all(|trial| trial.state == TrialState::Failed) {
+            let (count, last) = (trials.len(), trials.iter().rev().find_map(|trial| trial.error.clone()));
+            let text = format!("all {count} trials failed, the last: {}", last.unwrap_or_default());
+            self.finish(StudyState::Failed, Some(text));
+            return Ok(());
+        }
         self.finish(StudyState::Completed, None);
         let outcome = self.conclude(caller).await?;
         self.study.outcome = Some(serde_json::to_value(&outcome).map_err(Error::internal)?);

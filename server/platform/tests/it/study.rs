@@ -286,10 +286,11 @@ async fn a_report_is_a_whole_vector_and_its_decision_stays() {
         let trial = bench.ask("s", "e").await.unwrap();
         let bad = report(&trial, 1, &[("loss", 2.0), ("latency", 2.0)]).await.unwrap();
         assert!(bad.prune, "{}", bad.reason);
+        assert_eq!(report(&trial, 1, &[("loss", 2.0), ("latency", 2.0)]).await.unwrap(), bad);
         // Whoever begins a trial anew may measure something else.
-        for loss in [2.0, 3.0] {
-            assert_eq!(report(&trial, 1, &[("loss", loss), ("latency", 2.0)]).await.unwrap(), bad);
-        }
+        let other = report(&trial, 1, &[("loss", 3.0), ("latency", 2.0)]).await.unwrap();
+        assert_eq!((other.prune, &other.values), (true, &bad.values));
+        assert!(other.reason.ends_with("with other values, which stay"), "{}", other.reason);
         for step in [0, -1] {
             let error = report(&trial, step, &[("loss", 1.0), ("latency", 2.0)]).await.unwrap_err();
             assert_eq!(error.violations[0].field, "step");

@@ -67,6 +67,32 @@ async fn trials_that_break_constraints_try_patience_too() {
     }
 }
 
+#[tokio::test]
+async fn a_study_without_a_winner_says_why() {
+    for bench in benches().await {
+        let mut new = new_study("tight", 2);
+        new.spec.constraints.push(Constraint { metric: "bytes".to_owned(), min: None, max: Some(10.0) });
+        bench.study(new).await;
+        for bytes in [14.0, 11.5] {
+            let trial = bench.ask("tight", "a").await.unwrap();
+            let end = metrics(&[("loss", 1.0), ("bytes", bytes)]);
+            bench.tell("tight", &trial, TrialEnd::Complete(end)).await.unwrap();
+        }
+        let outcome = bench.studies().get("tight").await.unwrap().outcome.unwrap();
+        let reason = outcome["reason"].as_str().unwrap();
+        assert!(reason.ends_with("trial 1 comes closest: bytes is 11.5, at most 10 is allowed"), "{reason}");
+
+        bench.study(new_study("broken", 2)).await;
+        for _ in 0..2 {
+            let trial = bench.ask("broken", "a").await.unwrap();
+            bench.tell("broken", &trial, TrialEnd::Failed("no such column".to_owned())).await.unwrap();
+        }
+        let study = bench.studies().get("broken").await.unwrap();
+        assert_eq!(study.state, StudyState::Failed);
+        assert_eq!(study.error.unwrap(), "all 2 trials failed, the last: no such column");
+    }
+}
+
 /// Each server keeps what it knows of the study in memory, and sees what the other did.
 #[tokio::test]
 async fn two_servers_by_turns_are_one_study() {

@@ -41,7 +41,8 @@ impl Pruner for Median {
         let mut rows: Vec<Vec<f64>> = others.filter_map(|other| best_until(directions, other, last.step)).collect();
         let count = rows.len();
         if count < self.startup_trials.max(1) {
-            return Decision::go_on(format!("{count} others came to step {}", last.step));
+            let text = format!("{count} others that keep the constraints came to step {}", last.step);
+            return Decision::go_on(text);
         }
         rows.push(own);
         let by_fronts = directions.len() > 1 && !self.every_metric;

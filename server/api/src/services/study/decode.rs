@@ -101,7 +101,13 @@ fn space(text: &str) -> Result<Vec<Param>, Error> {
             let unknown: String = unknown.chars().take(40).collect();
             return Err(wrong(format!("has the member `{unknown}`; there are {}", MEMBERS.join(", "))));
         }
-        serde_json::from_value(param.clone()).map_err(|error| wrong(format!("is no parameter: {error}")))
+        let mut param = param.clone();
+        // `null` and lists are kept as their text, and passed on as what they are.
+        for list in ["/choices", "/when/in"] {
+            let choices = param.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+            choices.filter(|choice| choice.is_null() || choice.is_array()).for_each(|it| *it = it.to_string().into());
+        }
+        serde_json::from_value(param).map_err(|error| wrong(format!("is no parameter: {error}")))
     };
     params.iter().enumerate().map(param).collect()
 }
