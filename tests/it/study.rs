@@ -209,18 +209,23 @@ async fn trials_over_folds_are_pruned_and_a_wrong_parameter_is_refused_before_it
             );
         }
         server.client.studies().create(live("train/loss").validate_only()).await.unwrap();
-        let grid = json!([{ "name": "norm", "type": "categorical", "choices": [false, true] }]);
+        let norm = json!([{ "name": "norm", "type": "categorical", "choices": [false, true] }]);
         let training = StudyTraining { kind: "complement_nb".into(), folds: 0, ..training.clone() };
-        let grid = NewStudy::new("grid").space(&grid).maximize("macro_f1").sampler("grid").budget(budget(50));
+        let grid = NewStudy::new("grid").space(&norm).maximize("macro_f1").sampler("grid").budget(budget(50));
         server.client.studies().create(grid.training(training.clone())).await.unwrap();
         let grid = self::ended(&server.client, "grid").await;
         assert_eq!((grid.state(), grid.trial_count), (StudyState::Completed, 2), "{}", grid.error);
         let told = server.client.studies().complete("grid", 0, "job-1", BTreeMap::new()).await.unwrap_err();
         assert_eq!(told.reason(), "STUDY_HAS_JOBS");
 
-        let unmeasured = NewStudy::new("w").space(&space).maximize("happiness").training(training.clone());
-        let error = server.client.studies().create(unmeasured).await.unwrap_err();
-        assert!(error.to_string().contains("do not measure"), "{error}");
+        // Two classes have no distance in stars.
+        for metric in ["happiness", "f1/negativ", "mae"] {
+            let unmeasured = NewStudy::new("w").space(&space).maximize(metric).training(training.clone());
+            let error = server.client.studies().create(unmeasured).await.unwrap_err();
+            assert!(error.to_string().contains(&format!("is `{metric}`, which trials do not measure")), "{error}");
+        }
+        let of_class = NewStudy::new("w").space(&norm).maximize("f1/negative").training(training.clone());
+        server.client.studies().create(of_class.validate_only()).await.unwrap();
         server.stop().await;
     }
 }

@@ -15,8 +15,8 @@ pub trait Acceptance: Send + Sync {
     fn slice_filter(&self, filter: &str) -> Result<(), Error>;
     /// The space in which these kinds are usually searched. With several kinds, `kind` is a parameter too.
     fn search_space(&self, kinds: &[String]) -> Result<SearchSpace, Error>;
-    /// Whether trials measure this metric.
-    fn trial_metric(&self, metric: &str) -> Result<(), Error>;
+    /// Whether trials measure this metric on rows with this feature contract; without it, on any.
+    fn trial_metric(&self, metric: &str, contract: Option<&Value>) -> Result<(), Error>;
     /// The metrics that a fit of model kind `kind` tells step by step.
     fn curves(&self, kind: &str, params: &Value) -> Result<&'static [&'static str], Error>;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tenor_data::{ImportOptions, ProcessOptions};
 use tenor_domain::{Acceptance, Error, SearchSpace};
+use tenor_features::contract::FeatureContract;
 use tenor_learn::Registry;
 use tenor_learn::metrics::{SCORES, STAR_SCORES};
 use tenor_learn::slices::SliceFilter;
@@ -36,16 +37,21 @@ impl Acceptance for JobAcceptance {
         search_space(kinds)
     }
 
-    fn trial_metric(&self, metric: &str) -> Result<(), Error> {
-        let scores = SCORES.iter().chain(&STAR_SCORES).chain(&MEASURED);
-        let of_class = ["precision/", "recall/", "f1/"].iter().any(|prefix| metric.starts_with(prefix));
-        if of_class || scores.clone().any(|score| *score == metric) {
+    fn trial_metric(&self, metric: &str, contract: Option<&Value>) -> Result<(), Error> {
+        let contract: Option<FeatureContract> = contract.and_then(|it| serde_json::from_value(it.clone()).ok());
+        let has_stars = contract.as_ref().is_none_or(|contract| contract.stars.is_some());
+        let of_stars = STAR_SCORES.iter().filter(|_| has_stars);
+        let scores = SCORES.iter().chain(of_stars).chain(&MEASURED);
+        let class = ["precision/", "recall/", "f1/"].iter().find_map(|prefix| metric.strip_prefix(prefix));
+        let classes = contract.as_ref().map(|contract| contract.classes.as_slice());
+        let is_class = class.is_some_and(|class| classes.is_none_or(|classes| classes.iter().any(|it| it == class)));
+        if is_class || scores.clone().any(|score| *score == metric) {
             return Ok(());
         }
-        let names: Vec<&str> = scores.copied().collect();
+        let names = scores.copied().collect::<Vec<_>>().join(", ");
+        let classes = classes.map_or_else(|| "each class".to_owned(), |classes| classes.join(", "));
         let text = format!(
-            "is `{metric}`, which trials do not measure; there are {}, f1/<class> and the like",
-            names.join(", ")
+            "is `{metric}`, which trials do not measure; there are {names}, and precision/, recall/ and f1/ of {classes}"
         );
         Err(Error::invalid("metric", text))
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use tenor_domain::{
-    Caller, Error, Etag, ParamValue, RequestId, Study, StudyId, StudyName, StudyState, Tags, Trial, TrialState,
+    Caller, Error, ErrorKind, Etag, ParamValue, RequestId, Study, StudyId, StudyName, StudyState, Tags, Trial,
+    TrialState,
 };
 use tenor_store::study;
 use tenor_tune::history::random_of;
@@ -68,7 +70,8 @@ impl Studies<'_> {
         let defaults = self.usual_space(&mut new)?;
         new.spec.check()?;
         let space = Space::new(new.spec.space.clone())?;
-        self.check_measurable(&new.spec)?;
+        let contract = self.contract(&new.spec).await?;
+        self.check_measurable(&new.spec, contract.as_ref())?;
         if new.initial.len() > MAX_ENQUEUED {
             let text = format!("must be at most {MAX_ENQUEUED}, got {}; enqueue more later", new.initial.len());
             return Err(Error::invalid("initial", text));
@@ -93,7 +96,7 @@ impl Studies<'_> {
             let random = (0..SAMPLED).map(|at| space.random(&mut random_of(new.spec.seed, at)));
             let points = known.chain(corners.chain(random).map(|point| space.assignment(&point)));
             let curves = points.map(|point| self.check_trial(training, &point)).collect::<Result<Vec<_>, _>>()?;
-            self.check_pruning(&new.spec, training, &curves)?;
+            self.check_pruning(&new.spec, training, &curves, contract.as_ref())?;
         }
         let most = new.spec.budget.max_trials as usize;
         if new.initial.len() > most {
@@ -180,14 +183,26 @@ impl Studies<'_> {
         usual.initial.into_iter().map(of_point).collect()
     }
 
+    /// The feature contract of the rows, once they are there.
+    async fn contract(&self, spec: &StudySpec) -> Result<Option<Value>, Error> {
+        let Some(training) = &spec.training else { return Ok(None) };
+        match self.0.splits().get(&training.split_id).await {
+            Ok(split) => Ok(split.outcome.map(|outcome| outcome.contract)),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None), // said when the study is made
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the jobs will measure what the study looks at.
-    fn check_measurable(&self, spec: &StudySpec) -> Result<(), Error> {
+    fn check_measurable(&self, spec: &StudySpec, contract: Option<&Value>) -> Result<(), Error> {
         let (Some(acceptance), Some(_)) = (&self.0.acceptance, &spec.training) else { return Ok(()) };
         let objectives = spec.objectives.iter().map(|it| &it.metric).enumerate();
         let constraints = spec.constraints.iter().map(|it| &it.metric).enumerate();
         let objectives = objectives.map(|(at, metric)| (format!("objectives[{at}]"), metric));
         let mut all = objectives.chain(constraints.map(|(at, metric)| (format!("constraints[{at}]"), metric)));
-        all.try_for_each(|(field, metric)| acceptance.trial_metric(metric).map_err(|error| within(error, &field)))
+        all.try_for_each(|(field, metric)| {
+            acceptance.trial_metric(metric, contract).map_err(|error| within(error, &field))
+        })
     }
 
     /// What a fit at the point would tell step by step.
@@ -208,6 +223,7 @@ impl Studies<'_> {
         spec: &StudySpec,
         training: &StudyTraining,
         curves: &[&'static [&'static str]],
+        contract: Option<&Value>,
     ) -> Result<(), Error> {
         let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
         for (at, metric) in spec.prune_metrics.iter().map(|it| it.metric.as_str()).enumerate() {
@@ -216,7 +232,7 @@ impl Studies<'_> {
                 // Trials that do not tell it are never ended early.
                 None => (curves.iter().any(tells), "is told by no fit of this space while it goes on"),
                 Some(_) => {
-                    let is_there = acceptance.trial_metric(metric).is_ok() || curves.iter().all(tells);
+                    let is_there = acceptance.trial_metric(metric, contract).is_ok() || curves.iter().all(tells);
                     (is_there, "is no score, and not told by every fit of this space")
                 }
             };
