@@ -11,16 +11,9 @@ use tenor_store::testing::{databases, empty_databases};
 
 use crate::support::*;
 
-const QUICK: [(&str, &str); 3] =
-    [("TENOR_QUEUE__LEASE_MS", "1500"), ("TENOR_QUEUE__HEARTBEAT_MS", "300"), ("TENOR_QUEUE__SQLITE_POLL_MS", "20")];
-
 /// A dataset with a split to train on, made through `server`.
 async fn split_of(server: &ServerProcess, file: &std::path::Path, task: &str) -> String {
-    let datasets = server.client.datasets();
-    let upload = datasets.upload_file(file, |_, _| {}).await.unwrap();
-    let version = datasets.import(NewImport::new("reviews", upload.id)).await.unwrap();
-    server.client.jobs().wait(version.job_id, Duration::from_secs(120)).await.unwrap();
-    let split = datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": task }))).await.unwrap();
+    let split = server.split(file, task).await;
     let job = server.client.jobs().wait(split.job_id, Duration::from_secs(120)).await.unwrap();
     assert_eq!(job.state(), JobState::Succeeded, "{}", job.error);
     split.id

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use serde_json::{Value, json};
 use tenor_sdk::types::{Budget, Direction, JobState, State, Study, StudyState, StudyTraining, Trial, TrialState};
-use tenor_sdk::{Kind, NewImport, NewSplit, NewStudy, TrialQuery, is_over};
+use tenor_sdk::{Kind, NewStudy, TrialQuery, is_over};
 use tenor_store::testing::databases;
 
 use crate::support::*;
@@ -291,21 +291,12 @@ async fn a_stopped_study_cancels_its_trials_and_a_paused_one_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_servers_and_workers_end_in_exactly_the_trials_of_the_budget() {
-    const QUICK: [(&str, &str); 3] = [
-        ("TENOR_QUEUE__LEASE_MS", "1500"),
-        ("TENOR_QUEUE__HEARTBEAT_MS", "300"),
-        ("TENOR_QUEUE__SQLITE_POLL_MS", "20"),
-    ];
     let files = tempfile::tempdir().unwrap();
     let file = reviews(files.path(), 1_500, 0.0);
     for database in databases().await {
         let folder = tempfile::tempdir().unwrap();
         let mut server = ServerProcess::start(folder.path(), &database.url, &QUICK).await;
-        let datasets = server.client.datasets();
-        let upload = datasets.upload_file(&file, |_, _| {}).await.unwrap();
-        datasets.import(NewImport::new("reviews", upload.id)).await.unwrap();
-        let split =
-            datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": "binary" }))).await.unwrap();
+        let split = server.split(&file, "binary").await;
         // Created before its split is there: the trials wait for it.
         let study = NewStudy::new("s").kinds(["logreg"]).maximize("macro_f1").budget(budget(30));
         server.client.studies().create(study.training(training(&split.id))).await.unwrap();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenor_sdk::NewStudy;
 use tenor_sdk::types::param_value::Value as Of;
 use tenor_sdk::types::{Direction, JobState, ParamValue, StudyState, StudyTraining, TrialState};
-use tenor_sdk::{NewImport, NewSplit, NewStudy};
 use tenor_store::testing::databases;
 
 use crate::study::{budget, ended, training, trials};
@@ -83,22 +83,13 @@ async fn the_job_of_one_trial_can_be_cancelled_and_the_study_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_workers_trial_goes_on_after_its_last_fold() {
-    const QUICK: [(&str, &str); 3] = [
-        ("TENOR_QUEUE__LEASE_MS", "1500"),
-        ("TENOR_QUEUE__HEARTBEAT_MS", "300"),
-        ("TENOR_QUEUE__SQLITE_POLL_MS", "20"),
-    ];
     let files = tempfile::tempdir().unwrap();
     let file = reviews(files.path(), 1_500, 0.0);
     for database in databases().await {
         let folder = tempfile::tempdir().unwrap();
         let api = ServerProcess::start_role("api", folder.path(), &database.url, &QUICK).await;
         let worker = ServerProcess::start_role("worker", folder.path(), &database.url, &QUICK).await;
-        let datasets = api.client.datasets();
-        let upload = datasets.upload_file(&file, |_, _| {}).await.unwrap();
-        datasets.import(NewImport::new("reviews", upload.id)).await.unwrap();
-        let split =
-            datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": "binary" }))).await.unwrap();
+        let split = api.split(&file, "binary").await;
         let space = json!([{ "name": "learning_rate_init", "type": "float", "low": 1e-4, "high": 1e-2, "log": true }]);
         let study = NewStudy::new("s").space(&space).minimize("log_loss").budget(budget(2));
         let study = study.prune_by("fit_seconds", Direction::Minimize);

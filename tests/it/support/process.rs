@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tenor_sdk::Client;
+use serde_json::json;
+use tenor_sdk::types::Split;
+use tenor_sdk::{Client, NewImport, NewSplit};
 
 /// A binary of this workspace, beside the test binary.
 pub fn binary(name: &str) -> PathBuf {
@@ -11,6 +13,10 @@ pub fn binary(name: &str) -> PathBuf {
     assert!(path.exists(), "{} is missing; `make test` builds it", path.display());
     path
 }
+
+/// Settings with which the work of a killed process is taken over soon.
+pub const QUICK: [(&str, &str); 3] =
+    [("TENOR_QUEUE__LEASE_MS", "1500"), ("TENOR_QUEUE__HEARTBEAT_MS", "300"), ("TENOR_QUEUE__SQLITE_POLL_MS", "20")];
 
 /// A server as a process of its own. Killed when dropped.
 pub struct ServerProcess {
@@ -52,6 +58,14 @@ impl ServerProcess {
         let url = format!("http://{}", std::fs::read_to_string(&address).unwrap());
         let client = Client::connect(&url).unwrap();
         Self { url, client, child, log }
+    }
+
+    /// Begins an import of the file and a split for `task`, which waits for it.
+    pub async fn split(&self, file: &Path, task: &str) -> Split {
+        let datasets = self.client.datasets();
+        let upload = datasets.upload_file(file, |_, _| {}).await.unwrap();
+        datasets.import(NewImport::new("reviews", upload.id)).await.unwrap();
+        datasets.create_split(NewSplit::new("reviews").options(&json!({ "task": task }))).await.unwrap()
     }
 
     pub fn signal(&self, signal: &str) {

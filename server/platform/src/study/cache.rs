@@ -229,6 +229,11 @@ impl Loaded {
         since
     }
 
+    /// What the last of the failed trials failed of.
+    pub fn last_error(&self) -> &str {
+        self.trials.iter().rev().find_map(|trial| trial.error.as_deref()).unwrap_or_default()
+    }
+
     /// Failed trials since the last that did not fail.
     pub fn failures_in_a_row(&self) -> usize {
         let mut ended: Vec<&Trial> = self.trials.iter().rev().filter(|trial| trial.state.is_final()).take(64).collect();

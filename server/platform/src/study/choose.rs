@@ -55,7 +55,13 @@ impl Studies<'_> {
 impl Loaded {
     fn select(&self, policy: &PolicySpec) -> Result<(Selected, Trial), Error> {
         let names: Vec<&str> = self.spec.objectives.iter().map(|objective| objective.metric.as_str()).collect();
-        let selected = policy.policy(&self.spec, &self.trials)?.select(self.history(), &names)?;
+        let selected =
+            policy.policy(&self.spec, &self.trials)?.select(self.history(), &names).map_err(|mut error| {
+                if error.reason == "NO_FEASIBLE_TRIAL" {
+                    error.message = self.why_nobody();
+                }
+                error
+            })?;
         let number = i64::try_from(selected.number).map_err(Error::internal)?;
         let trial = self.trial(number).filter(|trial| trial.state == TrialState::Complete).cloned();
         Ok((selected, trial.ok_or_else(gone)?))
@@ -65,7 +71,7 @@ impl Loaded {
     fn why_nobody(&self) -> String {
         let complete = self.trials.iter().filter(|trial| trial.state == TrialState::Complete);
         let Some(closest) = complete.min_by(|a, b| a.violation.total_cmp(&b.violation)) else {
-            return "no trial is complete".to_owned();
+            return "no trial is complete; run more".to_owned();
         };
         let broken = self.spec.constraints.iter().filter_map(|it| {
             let value = *closest.metrics.get(&it.metric)?;
@@ -75,7 +81,7 @@ impl Loaded {
         });
         let broken: Vec<String> = broken.collect();
         format!(
-            "no complete trial keeps the constraints; trial {} comes closest: {}",
+            "no complete trial keeps the constraints, run more or loosen them; trial {} comes closest: {}",
             closest.number,
             broken.join("; ")
         )
@@ -89,7 +95,7 @@ impl Locked<'_> {
         let (selected, trial) = match self.loaded()?.select(&spec.policy) {
             Ok(selected) => selected,
             Err(error) if error.reason == "NO_FEASIBLE_TRIAL" => {
-                return Ok(StudyOutcome { trial: None, reason: self.loaded()?.why_nobody(), run_id: None });
+                return Ok(StudyOutcome { trial: None, reason: error.message, run_id: None });
             }
             Err(error) => return Err(error),
         };

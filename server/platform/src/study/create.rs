@@ -10,7 +10,7 @@ use tenor_domain::{
 };
 use tenor_store::study;
 use tenor_tune::history::random_of;
-use tenor_tune::{History, Space};
+use tenor_tune::{Assignment, History, Space};
 
 use super::Studies;
 use super::ask::{MAX_ENQUEUED, within};
@@ -94,9 +94,9 @@ impl Studies<'_> {
             let known = first.iter().map(|(_, point)| point.clone());
             let corners = space.corners(MAX_CHECKED).into_iter();
             let random = (0..SAMPLED).map(|at| space.random(&mut random_of(new.spec.seed, at)));
-            let points = known.chain(corners.chain(random).map(|point| space.assignment(&point)));
-            let curves = points.map(|point| self.check_trial(training, &point)).collect::<Result<Vec<_>, _>>()?;
-            self.check_pruning(&new.spec, training, &curves, contract.as_ref())?;
+            let points: Vec<_> = known.chain(corners.chain(random).map(|point| space.assignment(&point))).collect();
+            points.iter().try_for_each(|point| self.check_trial(training, point))?;
+            self.check_pruning(&new.spec, training, &points, contract.as_ref())?;
         }
         let most = new.spec.budget.max_trials as usize;
         if new.initial.len() > most {
@@ -205,27 +205,28 @@ impl Studies<'_> {
         })
     }
 
-    /// What a fit at the point would tell step by step.
-    fn check_trial(
-        &self,
-        training: &StudyTraining,
-        point: &BTreeMap<String, ParamValue>,
-    ) -> Result<&'static [&'static str], Error> {
-        let Some(acceptance) = &self.0.acceptance else { return Ok(&[]) };
+    fn check_trial(&self, training: &StudyTraining, point: &Assignment) -> Result<(), Error> {
+        let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
         let (kind, params) = training.of(point);
-        acceptance.train_params(&kind, &params).map_err(|error| within(error, "space"))?;
-        acceptance.curves(&kind, &params)
+        acceptance.train_params(&kind, &params).map(drop).map_err(|error| within(error, "space"))
     }
 
-    /// Whether trials will report what they are pruned by. `curves` is what fits at points of the space tell step by step.
+    /// Whether trials at these points of the space will report what they are pruned by.
     fn check_pruning(
         &self,
         spec: &StudySpec,
         training: &StudyTraining,
-        curves: &[&'static [&'static str]],
+        points: &[Assignment],
         contract: Option<&Value>,
     ) -> Result<(), Error> {
-        let Some(acceptance) = &self.0.acceptance else { return Ok(()) };
+        let Some(acceptance) = self.0.acceptance.as_ref().filter(|_| !spec.prune_metrics.is_empty()) else {
+            return Ok(());
+        };
+        let curves = points.iter().map(|point| {
+            let (kind, params) = training.of(point);
+            acceptance.curves(&kind, &params)
+        });
+        let curves = curves.collect::<Result<Vec<_>, _>>()?;
         for (at, metric) in spec.prune_metrics.iter().map(|it| it.metric.as_str()).enumerate() {
             let tells = |curves: &&[&str]| curves.contains(&metric);
             let (is_there, who) = match training.folds {

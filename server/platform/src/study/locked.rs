@@ -366,7 +366,7 @@ impl<'a> Locked<'a> {
     pub async fn go_on(&mut self, caller: &Caller, own: Option<JobId>) -> Result<(), Error> {
         self.study.jobs.retain(|job| Some(*job) != own);
         if self.study.state == StudyState::Active && self.loaded()?.failures_in_a_row() >= MAX_FAILURES {
-            let last = self.loaded()?.trials.iter().rev().find_map(|trial| trial.error.clone()).unwrap_or_default();
+            let last = self.loaded()?.last_error().to_owned();
             self.drop_waiting("the study failed before it began").await?;
             self.finish(StudyState::Failed, Some(format!("{MAX_FAILURES} trials failed in a row, the last: {last}")));
         }
@@ -381,10 +381,9 @@ impl<'a> Locked<'a> {
             return Ok(());
         }
         self.drop_waiting("the study's time or patience was over before it began").await?;
-        let trials = &self.loaded()?.trials;
-        if !trials.is_empty() && trials.iter().all(|trial| trial.state == TrialState::Failed) {
-            let (count, last) = (trials.len(), trials.iter().rev().find_map(|trial| trial.error.clone()));
-            let text = format!("all {count} trials failed, the last: {}", last.unwrap_or_default());
+        let loaded = self.loaded()?;
+        if !loaded.trials.is_empty() && loaded.trials.iter().all(|trial| trial.state == TrialState::Failed) {
+            let text = format!("all {} trials failed, the last: {}", loaded.trials.len(), loaded.last_error());
             self.finish(StudyState::Failed, Some(text));
             return Ok(());
         }

@@ -81,6 +81,8 @@ async fn a_study_without_a_winner_says_why() {
         let outcome = bench.studies().get("tight").await.unwrap().outcome.unwrap();
         let reason = outcome["reason"].as_str().unwrap();
         assert!(reason.ends_with("trial 1 comes closest: bytes is 11.5, at most 10 is allowed"), "{reason}");
+        let error = bench.studies().select_best("tight", None).await.unwrap_err();
+        assert_eq!((error.reason, error.message.as_str()), ("NO_FEASIBLE_TRIAL", reason));
 
         bench.study(new_study("broken", 2)).await;
         for _ in 0..2 {
